@@ -1,0 +1,208 @@
+"""Appointments, for staff: ``/admin/appointments``.
+
+Seen with `view_calendar`, changed with `manage_calendar`, or by practitioners in their own calendar.
+"""
+
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from admin_portal.calendar_access import CalendarEditor, CalendarViewer, Editor
+from scheduling.appointments import service
+from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
+from scheduling.appointments.history import Actor
+from scheduling.appointments.models import AppointmentStatus
+from scheduling.appointments.repository import AppointmentFilter
+from scheduling.appointments.schemas import (
+    AppointmentAdminRead,
+    AppointmentPatch,
+    CancelledAdminAppointment,
+    CancelRequest,
+    RescheduleRequest,
+    StaffBookingRequest,
+)
+from scheduling.appointments.service import ConfirmOutcome
+from scheduling.fields import parse_bound
+from scheduling.idempotent import Once
+from tenants.accounts.service import get_client, record_staff_action
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
+from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError
+from todoenbalance.kit.pagination import Cursor, Limit, Page
+from todoenbalance.kit.web.dependencies import ContextDep, IdempotencyKeyHeader, TenantDep, TenantSessionDep
+from todoenbalance.kit.web.problems import responses
+
+router = APIRouter(
+    prefix="/appointments", tags=["staff: appointments"], responses=responses(NotAuthenticatedError, ForbiddenError)
+)
+
+
+@router.get("", responses=responses(InvalidInputError))
+async def list_appointments(
+    _staff: CalendarViewer,
+    session: TenantSessionDep,
+    tenant: TenantDep,
+    statuses: Annotated[list[AppointmentStatus] | None, Query(alias="status")] = None,
+    starts_from: Annotated[
+        str | None, Query(alias="from", max_length=40, description="Starts not before this date or instant.")
+    ] = None,
+    starts_to: Annotated[
+        str | None, Query(alias="to", max_length=40, description="Starts before this date or instant.")
+    ] = None,
+    practitioner_id: UUID | None = None,
+    service_id: UUID | None = None,
+    client_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[AppointmentAdminRead]:
+    """Appointments in order of time. Dates are the practice's."""
+    zone = ZoneInfo(tenant.timezone)
+    wanted = AppointmentFilter(
+        client_id=client_id,
+        practitioner_id=practitioner_id,
+        service_id=service_id,
+        statuses=statuses or (),
+        starts=parse_bound(starts_from, zone, "from"),
+        ends=parse_bound(starts_to, zone, "to"),
+    )
+    rows, following = await service.list_appointments(session, wanted, limit=limit, cursor=cursor)
+    return Page(items=[AppointmentAdminRead.of(row) for row in rows], next_cursor=following)
+
+
+@router.get("/{appointment_id}", responses=responses(NotFoundError))
+async def read_appointment(
+    appointment_id: UUID, _staff: CalendarViewer, session: TenantSessionDep
+) -> AppointmentAdminRead:
+    """One appointment."""
+    return AppointmentAdminRead.of(await service.get_appointment(session, appointment_id))
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=AppointmentAdminRead,
+    responses=responses(
+        NotFoundError, SlotTakenError, SlotNotOfferedError, InvalidInputError, IdempotencyKeyReusedError
+    ),
+)
+async def book_appointment(
+    body: StaffBookingRequest, editor: Editor, session: TenantSessionDep, idempotency_key: IdempotencyKeyHeader = None
+) -> AppointmentAdminRead | JSONResponse:
+    """Book for a client, by the same rules as they would. A `held` one that is paid at the practice: see confirm."""
+    if editor.own_id is not None:
+        body.practitioner_id = body.practitioner_id or editor.own_id
+        editor.check(body.practitioner_id)
+    once = await Once.claim(session, editor.staff.id, idempotency_key, "admin.appointments.book", body)
+    if once.replay is not None:
+        return once.replay
+    try:
+        await get_client(session, body.client_id)
+    except NotFoundError as error:
+        raise InvalidInputError(["body", "client_id"], f"there is no {body.client_id}", "unknown_id") from error
+    appointment = await service.book_appointment(
+        session,
+        client_id=body.client_id,
+        service_id=body.service_id,
+        starts_at=body.starts_at,
+        practitioner_id=body.practitioner_id,
+        location_kind=body.location_kind,
+        notes=body.notes,
+        actor=Actor.staff(editor.staff.id),
+    )
+    answer = AppointmentAdminRead.of(appointment)
+    await once.remember(session, 201, answer)
+    return answer
+
+
+@router.patch("/{appointment_id}", responses=responses(NotFoundError, AppointmentStateError, InvalidInputError))
+async def change_appointment(
+    appointment_id: UUID, body: AppointmentPatch, editor: Editor, session: TenantSessionDep
+) -> AppointmentAdminRead:
+    """Say how the visit went (`completed`, `no_show`; once it has begun), or where an online one takes place."""
+    await _check_own(session, editor, appointment_id)
+    changes = body.changes()
+    if "meeting_url" in changes:
+        await service.set_meeting_url(session, appointment_id, changes["meeting_url"])
+    if "status" in changes:
+        await service.record_outcome(session, appointment_id, changes["status"], actor=Actor.staff(editor.staff.id))
+    return AppointmentAdminRead.of(await service.get_appointment(session, appointment_id))
+
+
+@router.post("/{appointment_id}/confirm", responses=responses(NotFoundError, SlotTakenError, AppointmentStateError))
+async def confirm_appointment(appointment_id: UUID, editor: Editor, session: TenantSessionDep) -> AppointmentAdminRead:
+    """The client pays at the practice: a `held` appointment stands without payment in advance. Safe to repeat."""
+    await _check_own(session, editor, appointment_id)
+    outcome = await service.confirm_offline(session, appointment_id, actor=Actor.staff(editor.staff.id))
+    if outcome is ConfirmOutcome.SLOT_TAKEN:
+        raise SlotTakenError
+    if outcome is ConfirmOutcome.NOT_BOOKABLE:
+        raise AppointmentStateError
+    return AppointmentAdminRead.of(await service.get_appointment(session, appointment_id))
+
+
+@router.post(
+    "/{appointment_id}/reschedule",
+    response_model=AppointmentAdminRead,
+    responses=responses(NotFoundError, SlotTakenError, AppointmentStateError, SlotNotOfferedError, InvalidInputError),
+)
+async def reschedule_appointment(
+    appointment_id: UUID,
+    body: RescheduleRequest,
+    editor: Editor,
+    session: TenantSessionDep,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> AppointmentAdminRead | JSONResponse:
+    """Move an appointment to another free time; the old one is kept if that fails."""
+    await _check_own(session, editor, appointment_id)
+    if editor.own_id is not None:
+        body.practitioner_id = body.practitioner_id or editor.own_id
+        editor.check(body.practitioner_id)
+    once = await Once.claim(
+        session, editor.staff.id, idempotency_key, "admin.appointments.reschedule", body, appointment_id
+    )
+    if once.replay is not None:
+        return once.replay
+    moved = await service.reschedule_appointment(
+        session,
+        appointment_id,
+        body.starts_at,
+        practitioner_id=body.practitioner_id,
+        actor=Actor.staff(editor.staff.id),
+    )
+    answer = AppointmentAdminRead.of(moved)
+    await once.remember(session, 200, answer)
+    return answer
+
+
+@router.post("/{appointment_id}/cancel", responses=responses(NotFoundError, AppointmentStateError, InvalidInputError))
+async def cancel_appointment(
+    appointment_id: UUID,
+    editor: Editor,
+    session: TenantSessionDep,
+    context: ContextDep,
+    body: CancelRequest | None = None,
+) -> CancelledAdminAppointment:
+    """Cancel an appointment; whatever was paid goes back in full. Safe to repeat."""
+    await _check_own(session, editor, appointment_id)
+    before = await service.get_appointment(session, appointment_id)
+    was_cancelled = before.status == AppointmentStatus.CANCELLED
+    done = await service.cancel_appointment(
+        session, appointment_id, actor=Actor.staff(editor.staff.id), reason=body.reason if body else None
+    )
+    if not was_cancelled:
+        record_staff_action(
+            session,
+            editor.staff.id,
+            "appointment.cancelled",
+            appointment_id,
+            request_id=context.request_id,
+            refund_minor=done.refund.amount if done.refund else None,
+        )
+    return CancelledAdminAppointment.after(done)
+
+
+async def _check_own(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> None:
+    editor.check((await service.get_appointment(session, appointment_id)).practitioner_id)

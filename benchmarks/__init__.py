@@ -1,0 +1,1 @@
+"""What things cost, each as a ratio against something run in the same call."""

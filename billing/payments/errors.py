@@ -1,0 +1,76 @@
+"""What may go wrong with a payment."""
+
+from typing import ClassVar
+
+from todoenbalance.kit.errors import ProblemError, ServiceUnavailableError
+
+
+class MethodNotOfferedError(ProblemError):
+    """The practice does not take this method of payment, or it does not work in this deployment."""
+
+    status = 422
+    code = "method_not_offered"
+    title = "Method not offered"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "This practice does not take payments by “{method}”.",
+        "es": "Esta consulta no acepta pagos por «{method}».",
+    }
+
+
+class AlreadyPaidError(ProblemError):
+    """What was to be paid is paid."""
+
+    status = 409
+    code = "already_paid"
+    title = "Already paid"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "This has been paid already.",
+        "es": "Esto ya está pagado.",
+    }
+
+
+class PaymentNotOpenError(ProblemError):
+    """The payment is not in a state in which this can be done with it."""
+
+    status = 409
+    code = "payment_not_open"
+    title = "Payment not open"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "The payment is {status}; that does not allow this.",
+        "es": "El pago está en estado {status}; no se permite esto.",
+    }
+
+
+class NotAnOfflinePaymentError(ProblemError):
+    """Only money that was taken at the practice itself is recorded by hand."""
+
+    status = 409
+    code = "not_an_offline_payment"
+    title = "Not an offline payment"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "Receipts are recorded for payments at the practice only.",
+        "es": "Solo se registran cobros de los pagos en la consulta.",
+    }
+
+
+class NoReceiptToUndoError(ProblemError):
+    """No receipt was recorded, each was undone, or its money was given back since."""
+
+    status = 409
+    code = "no_receipt_to_undo"
+    title = "No receipt to undo"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "There is no receipt that can be undone.",
+        "es": "No hay ningún cobro que se pueda deshacer.",
+    }
+
+
+class ProviderUnavailableError(ServiceUnavailableError):
+    """The provider gave no clear answer; the same request (with the same key) carries on where this one stopped."""
+
+    code = "payment_provider_unavailable"
+    title = "Payment provider unavailable"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "The payment provider does not answer. Try again in a moment.",
+        "es": "El proveedor de pagos no responde. Inténtalo de nuevo en un momento.",
+    }

@@ -1,0 +1,7 @@
+"""Events that payments publish and listen to; payloads carry ids only."""
+
+PAYMENT_SETTLED = "payment.settled"
+"""``{payment_id}``: money arrived; whoever owns the payable draws the consequences."""
+
+PAYMENT_ABANDON = "payment.abandon"
+"""``{payable_kind, payable_id}``: the payable is not wanted any more, so its open orders must become unpayable."""

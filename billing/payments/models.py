@@ -1,0 +1,177 @@
+"""Payments, their attempts at a provider, and the ledger of what money did."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from todoenbalance.kit.database import MinorUnits, TenantBase
+
+
+class PaymentStatus(StrEnum):
+    """The public states; derived from attempts and amounts by ``billing.payments.transitions``."""
+
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+
+
+class AttemptStatus(StrEnum):
+    """One try at the provider. ``unknown``: the answer was lost; only re-reading the provider leaves it."""
+
+    CREATED = "created"
+    AWAITING_CUSTOMER = "awaiting_customer"
+    PROCESSING = "processing"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class RefundStatus(StrEnum):
+    """A refund is money only once it ``succeeded``; a failed one gives its amount back to the payment."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Payment(TenantBase):
+    """Money asked for one payable (an appointment, by its id: billing knows no more of it).
+
+    Amounts in minor units of ``currency``. ``captured_minor``, ``refund_pending_minor`` and
+    ``refunded_minor`` are the facts; ``status`` follows from them. ``review_reason`` is set when the
+    provider's facts contradict ours: nothing is settled then. ``applied_at``: when the owner of the
+    payable drew the consequences of the money, which happens once, however often it hears of it.
+    """
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('requires_action', 'processing', 'succeeded', 'failed', 'cancelled',"
+            " 'partially_refunded', 'refunded', 'disputed')",
+            name="status",
+        ),
+        CheckConstraint("amount_minor > 0", name="amount_minor"),
+        CheckConstraint("captured_minor >= 0", name="captured_minor"),
+        CheckConstraint(
+            "refunded_minor >= 0 AND refund_pending_minor >= 0"
+            " AND refunded_minor + refund_pending_minor <= captured_minor",
+            name="refunds_within_captured",
+        ),
+        Index("ix_payments_payable_id", "payable_id"),
+        Index("ix_payments_client_id", "client_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payable_kind: Mapped[str] = mapped_column(String(30))
+    payable_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    method: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(20))
+    currency: Mapped[str] = mapped_column(String(3))
+    amount_minor: Mapped[MinorUnits]
+    captured_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    refund_pending_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    refunded_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    platform_fee_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    description: Mapped[str] = mapped_column(String(200), server_default=text("''"))
+    return_url: Mapped[str] = mapped_column(String(2000))
+    cancel_url: Mapped[str] = mapped_column(String(2000))
+    review_reason: Mapped[str | None] = mapped_column(String(100))
+    applied_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class PaymentAttempt(TenantBase):
+    """One try of a payment at its provider, committed before the call; its id makes the idempotency key."""
+
+    __tablename__ = "payment_attempts"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('created', 'awaiting_customer', 'processing', 'captured', 'declined', 'expired',"
+            " 'cancelled', 'unknown')",
+            name="status",
+        ),
+        Index("uq_payment_attempts_provider_ref", "provider", "provider_ref", unique=True),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), index=True)
+    provider: Mapped[str] = mapped_column(String(20))
+    provider_ref: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[str] = mapped_column(String(20))
+    provider_status: Mapped[str | None] = mapped_column(String(60))
+    next_action: Mapped[dict[str, Any] | None]
+    expires_at: Mapped[datetime | None]
+    failure_code: Mapped[str | None] = mapped_column(String(60))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Refund(TenantBase):
+    """One refund of a payment; its id makes the provider's idempotency key."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'succeeded', 'failed')", name="status"),
+        CheckConstraint("amount_minor > 0", name="amount_minor"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), index=True)
+    amount_minor: Mapped[MinorUnits]
+    status: Mapped[str] = mapped_column(String(20))
+    cause: Mapped[str] = mapped_column(String(30))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    provider_ref: Mapped[str | None] = mapped_column(String(255))
+    failure_code: Mapped[str | None] = mapped_column(String(60))
+    requested_by_kind: Mapped[str] = mapped_column(String(10))
+    requested_by_id: Mapped[UUID | None]
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+
+class LedgerEntry(TenantBase):
+    """One line of the practice's books: signed minor units, cause, and what proves it. Only ever added."""
+
+    __tablename__ = "ledger_entries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), index=True)
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"))
+    kind: Mapped[str] = mapped_column(String(30))
+    amount_minor: Mapped[MinorUnits]
+    currency: Mapped[str] = mapped_column(String(3))
+    provider_ref: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class SandboxOrder(TenantBase):
+    """The sandbox provider's own record of an order: what a real provider would keep on its side."""
+
+    __tablename__ = "sandbox_orders"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    attempt_id: Mapped[UUID] = mapped_column(unique=True)
+    status: Mapped[str] = mapped_column(String(20))
+    amount_minor: Mapped[MinorUnits]
+    captured_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    refunded_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    currency: Mapped[str] = mapped_column(String(3))
+    description: Mapped[str] = mapped_column(String(200))
+    return_url: Mapped[str] = mapped_column(String(2000))
+    cancel_url: Mapped[str] = mapped_column(String(2000))
+    refunds: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

@@ -1,0 +1,227 @@
+"""What billing asks of a payment provider, in our own words.
+
+One adapter instance is one practice's account at one provider in one mode; no call takes a practice, so
+none can cross. Amounts are :class:`~todoenbalance.kit.money.Money`; an adapter alone knows the provider's
+form of them. Every call that changes something at the provider is idempotent by the key it is given: the
+same key never makes a second order, moves money twice or gives it back twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+from todoenbalance.kit.money import Money
+
+
+class ProviderState(StrEnum):
+    """How far an order is at the provider. The values are those of ``AttemptStatus`` that a provider can know."""
+
+    AWAITING_CUSTOMER = "awaiting_customer"
+    PROCESSING = "processing"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class RefundState(StrEnum):
+    """How far a refund is at the provider; the values of ``RefundStatus``."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do.
+
+    ``online``: the customer pays at the provider, which then knows more than we do; without it staff
+    record the money, and there is nothing to read, cancel or be told by webhook.
+    """
+
+    online: bool
+    webhooks: bool
+    partial_refund: bool
+    platform_fee: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """One attempt to be paid. ``attempt_id`` comes back in every snapshot; ``idempotency_key`` is made from it.
+
+    The provider sends the customer to ``return_url`` or ``cancel_url`` (absolute). ``expires_at``: from
+    then on the money is not wanted any more. ``platform_fee_minor`` in the currency of ``amount``.
+    """
+
+    attempt_id: UUID
+    idempotency_key: str
+    amount: Money
+    description: str
+    return_url: str
+    cancel_url: str
+    expires_at: datetime | None = None
+    platform_fee_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An order that waits for the customer. ``next_action`` is what the API hands to the front end, or None."""
+
+    provider_ref: str
+    state: ProviderState
+    provider_status: str
+    next_action: Mapping[str, str] | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the provider holds true of one order at this moment.
+
+    ``attempt_id`` and ``amount`` are the provider's echo of what we sent: they are compared with our row
+    before anything is settled. ``captured_minor`` and ``refunded_minor`` are sums so far.
+    """
+
+    provider_ref: str
+    state: ProviderState
+    attempt_id: UUID | None
+    amount: Money
+    captured_minor: int
+    refunded_minor: int
+    provider_status: str
+    failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundResult:
+    """How a refund stands. ``provider_ref`` is the provider's name for the refund, None where it has none."""
+
+    state: RefundState
+    provider_ref: str | None
+    provider_status: str
+    failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEvent:
+    """A webhook whose signature was right. A hint only: handlers re-read ``object_ref`` at the provider.
+
+    ``is_known``: the type is one that we act on; others are kept as ignored.
+    """
+
+    event_id: str
+    event_type: str
+    is_known: bool
+    object_ref: str | None
+    body: Mapping[str, Any] = field(repr=False)
+
+
+class ProviderError(Exception):
+    """A provider did not do what was asked. ``code`` is short and safe to store and to log."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class DeclinedError(ProviderError):
+    """A definite no: nothing was made or moved, and asking again with the same key changes nothing."""
+
+
+class OutcomeUnknownError(ProviderError):
+    """No answer (time-out, broken connection, 5xx): it may have happened. Ask again later with the same key."""
+
+
+class RateLimitedError(OutcomeUnknownError):
+    """Too many calls: ask again, with the same key, after ``delay_seconds``."""
+
+    def __init__(self, code: str, delay_seconds: float) -> None:
+        super().__init__(code)
+        self.delay_seconds = delay_seconds
+
+
+class NotAuthorisedError(ProviderError):
+    """The practice's account was disconnected or its credentials don't work any more."""
+
+
+class ProviderMisconfiguredError(ProviderError):
+    """We asked wrongly, or the provider may not be used here: repeating is useless, someone must look."""
+
+
+class ObjectNotFoundError(ProviderError):
+    """The provider knows nothing under that reference."""
+
+
+class UnsupportedError(ProviderError):
+    """This provider has no such thing; ``capabilities()`` says so beforehand."""
+
+
+class InvalidSignatureError(ProviderError):
+    """A webhook that the provider did not sign, or signed too long ago. ``code`` never quotes the body."""
+
+
+class PaymentProvider(Protocol):
+    """One practice's account at one provider.
+
+    Every method may raise :class:`OutcomeUnknownError`, :class:`NotAuthorisedError` and
+    :class:`ProviderMisconfiguredError`. None is called while a transaction of ours is open.
+    """
+
+    @property
+    def name(self) -> str:
+        """The method's name in the API: ``sandbox``, ``offline`` …"""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """What this provider can do. No network."""
+        ...
+
+    async def start(self, request: StartRequest) -> Started:
+        """Make an order that the customer can pay. Moves no money. Idempotent by the request's key.
+
+        Raises :class:`DeclinedError` if the provider refuses to make one.
+        """
+        ...
+
+    async def fetch(self, provider_ref: str) -> Snapshot:
+        """How the order stands. Only reads. Raises :class:`ObjectNotFoundError`."""
+        ...
+
+    async def settle(self, provider_ref: str, *, idempotency_key: str) -> Snapshot:
+        """Capture what the customer approved, where the provider needs that said, then read the order.
+
+        May move money, at most once for a key. A customer who has not approved yet is a state of the
+        snapshot, not an error. Raises :class:`ObjectNotFoundError`.
+        """
+        ...
+
+    async def cancel(self, provider_ref: str, *, idempotency_key: str) -> Snapshot:
+        """Make the order unpayable if it is still unpaid, then read it. Never moves money.
+
+        An order that was paid first comes back as captured. Idempotent. Raises :class:`ObjectNotFoundError`.
+        """
+        ...
+
+    async def refund(
+        self, provider_ref: str, *, refund_id: UUID, amount: Money, reason: str | None, idempotency_key: str
+    ) -> RefundResult:
+        """Give back part of a captured order. Moves money, at most once for ``refund_id``.
+
+        Raises :class:`DeclinedError` for a definite no, :class:`ObjectNotFoundError`.
+        """
+        ...
+
+    async def fetch_refund(self, provider_ref: str, refund_ref: str) -> RefundResult:
+        """How a refund stands. Only reads. Raises :class:`ObjectNotFoundError`."""
+        ...
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
+        """The event in a webhook, once its signature over the raw bytes is right. No network, moves nothing.
+
+        ``headers`` with lower-case names. Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
+        """
+        ...

@@ -1,0 +1,222 @@
+"""Giving money back: the intention is a row, the provider is asked later, and its answer settles the row.
+
+What is asked for counts against the payment at once (``refund_pending_minor``), under the payment's lock,
+so refunds that meet never exceed what was received. A refund that fails gives its amount back.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from uuid import UUID
+
+from billing.payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from billing.payments.repository import PaymentRepository
+from billing.payments.service import get_payment, ledger_line, lock_payments_of_payable, refresh_status
+from billing.providers.port import DeclinedError, PaymentProvider, RefundResult, RefundState
+from billing.providers.registry import provider_for
+from billing.refunds.errors import PaymentNotRefundableError, RefundExceedsPaymentError
+from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
+from billing.refunds.repository import RefundRepository
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
+from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.money import Money
+from todoenbalance.kit.outbox.publish import publish
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.tenancy import TenantContext
+
+_log = get_logger("billing.refunds")
+
+
+class RefundCause(StrEnum):
+    """Why money goes back. The middle three are the system's own: money that could not be used."""
+
+    CANCELLATION = "cancellation"
+    LATE_SLOT_TAKEN = "late_slot_taken"
+    APPOINTMENT_CANCELLED = "appointment_cancelled"
+    PAID_TWICE = "paid_twice"
+    STAFF = "staff"
+
+
+AUTOMATIC_CAUSES = (RefundCause.LATE_SLOT_TAKEN, RefundCause.APPOINTMENT_CANCELLED, RefundCause.PAID_TWICE)
+"""Causes of refunds that nobody asked for: the whole payment could not be used."""
+
+
+async def request_refund(
+    session: TenantSession,
+    payment_id: UUID,
+    amount_minor: int | None = None,
+    reason: str | None = None,
+    *,
+    cause: str = RefundCause.STAFF,
+    requested_by_kind: str = "staff",
+    requested_by_id: UUID | None = None,
+) -> Refund:
+    """Promise to give back ``amount_minor``, by default all that is left; the queue does it after the commit.
+
+    Raises :class:`NotFoundError`, :class:`PaymentNotRefundableError`, :class:`RefundExceedsPaymentError`.
+    """
+    payment = await get_payment(session, payment_id, for_update=True)
+    left = refundable_minor(payment)
+    if left == 0:
+        raise PaymentNotRefundableError(status=payment.status)
+    if amount_minor is not None and amount_minor > left:
+        available = Money(left, payment.currency).format(session.tenant.locale)
+        raise RefundExceedsPaymentError(available=available)
+    return await _promise(
+        session,
+        payment,
+        amount_minor if amount_minor is not None else left,
+        cause=cause,
+        reason=reason,
+        requested_by_kind=requested_by_kind,
+        requested_by_id=requested_by_id,
+    )
+
+
+async def request_refunds_for_payable(
+    session: TenantSession,
+    payable_kind: str,
+    payable_id: UUID,
+    *,
+    cause: str,
+    requested_by_kind: str,
+    requested_by_id: UUID | None,
+    reason: str | None = None,
+) -> list[Refund]:
+    """Promise to give back all that is left of a payable's payments; none if nothing is.
+
+    Locks the payments: call it, or :func:`~billing.payments.service.lock_payments_of_payable`, before
+    locking the payable's own row.
+    """
+    return [
+        await _promise(
+            session,
+            payment,
+            refundable_minor(payment),
+            cause=cause,
+            reason=reason,
+            requested_by_kind=requested_by_kind,
+            requested_by_id=requested_by_id,
+        )
+        for payment in await lock_payments_of_payable(session, payable_kind, payable_id)
+        if refundable_minor(payment) > 0
+    ]
+
+
+def refundable_minor(payment: Payment) -> int:
+    """What may still be promised back; nothing while the payment is disputed."""
+    if payment.status == PaymentStatus.DISPUTED:
+        return 0
+    return payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
+
+
+async def _promise(
+    session: TenantSession,
+    payment: Payment,
+    amount_minor: int,
+    *,
+    cause: str,
+    reason: str | None,
+    requested_by_kind: str,
+    requested_by_id: UUID | None,
+) -> Refund:
+    refund = Refund(
+        id=new_id(),
+        payment_id=payment.id,
+        amount_minor=amount_minor,
+        status=RefundStatus.PENDING,
+        cause=cause,
+        reason=reason,
+        requested_by_kind=requested_by_kind,
+        requested_by_id=requested_by_id,
+        created_at=clock.now(),
+    )
+    payment.refund_pending_minor += amount_minor
+    payment.updated_at = clock.now()
+    refunds = RefundRepository(session)
+    refunds.add(refund)
+    await refunds.flush()
+    await publish(session, REFUND_REQUESTED, {"refund_id": str(refund.id)})
+    return refund
+
+
+async def execute_refund(runtime: Runtime, tenant: TenantContext, refund_id: UUID) -> Refund:
+    """Ask the provider to give the money back and settle the row by its answer; nothing if that was done.
+
+    Repeating it uses the same key, so the money goes back once. The refund comes back still pending if
+    the provider has not decided. Raises :class:`NotFoundError` and the port's errors but
+    :class:`DeclinedError`, which is a failed refund.
+    """
+    async with runtime.database.tenant(tenant) as session:
+        refund = await get_refund(session, refund_id)
+        payment = await get_payment(session, refund.payment_id)
+        attempt = await PaymentRepository(session).find_refundable_attempt(payment.id)
+    if refund.status != RefundStatus.PENDING:
+        return refund
+    provider = await provider_for(runtime, tenant, payment.method)
+    order = attempt.provider_ref if attempt is not None else None
+    result = await _ask(provider, str(order or ""), refund, payment.currency)
+    async with runtime.database.tenant(tenant) as session:
+        return await _apply_result(session, refund_id, result)
+
+
+async def _ask(provider: PaymentProvider, order_ref: str, refund: Refund, currency: str) -> RefundResult:
+    try:
+        if refund.provider_ref is not None:
+            return await provider.fetch_refund(order_ref, refund.provider_ref)
+        return await provider.refund(
+            order_ref,
+            refund_id=refund.id,
+            amount=Money(refund.amount_minor, currency),
+            reason=refund.cause,
+            idempotency_key=f"refund:{refund.id}",
+        )
+    except DeclinedError as error:
+        return RefundResult(RefundState.FAILED, refund.provider_ref, "declined", error.code)
+
+
+async def _apply_result(session: TenantSession, refund_id: UUID, result: RefundResult) -> Refund:
+    """Under the payment's lock, then the refund's: whoever comes second finds it settled."""
+    refunds = RefundRepository(session)
+    payment = await get_payment(session, (await get_refund(session, refund_id)).payment_id, for_update=True)
+    refund = await get_refund(session, refund_id, for_update=True)
+    if refund.status != RefundStatus.PENDING:
+        return refund
+    refund.provider_ref = result.provider_ref or refund.provider_ref
+    if result.state is RefundState.PENDING:
+        return refund
+    refund.status, refund.settled_at = RefundStatus(result.state), clock.now()
+    payment.refund_pending_minor -= refund.amount_minor
+    if result.state is RefundState.SUCCEEDED:
+        payment.refunded_minor += refund.amount_minor
+        refunds.add(
+            ledger_line(payment, "refund", -refund.amount_minor, refund_id=refund.id, provider_ref=refund.provider_ref)
+        )
+    else:
+        refund.failure_code = result.failure_code
+        _log.warning("refund_failed", refund_id=str(refund.id), code=result.failure_code)
+    payment.updated_at = clock.now()
+    await refresh_status(session, payment)
+    await publish(session, REFUND_SETTLED, {"refund_id": str(refund.id)})
+    return refund
+
+
+async def get_refund(session: TenantSession, refund_id: UUID, *, for_update: bool = False) -> Refund:
+    """A refund by id. Raises :class:`NotFoundError`."""
+    refund = await RefundRepository(session).find(refund_id, for_update=for_update)
+    if refund is None:
+        raise NotFoundError
+    return refund
+
+
+async def list_refunds(session: TenantSession, payment_ids: Sequence[UUID]) -> list[Refund]:
+    """The refunds of these payments, oldest first."""
+    return await RefundRepository(session).list_of_payments(payment_ids)
+
+
+async def list_refunds_of_payable(session: TenantSession, payable_kind: str, payable_id: UUID) -> list[Refund]:
+    """The refunds of all payments of a payable, oldest first."""
+    payments = await PaymentRepository(session).list_of_payable(payable_kind, payable_id)
+    return await list_refunds(session, [payment.id for payment in payments])

@@ -1,0 +1,1 @@
+"""Two migration streams: the shared schema ``platform``, and the schema that every practice has."""

@@ -1,0 +1,3 @@
+"""Events of notifications; payloads carry ids only."""
+
+NOTIFICATION_SEND = "notification.send"

@@ -1,0 +1,70 @@
+"""What was mailed: one row per message and recipient, with how far it got; and the development mailbox."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from todoenbalance.kit.database import PlatformBase, TenantBase
+
+
+class EmailStatus(StrEnum):
+    """``sending`` is committed before the adapter is called, ``skipped`` means it was no longer true."""
+
+    SENDING = "sending"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class EmailLog(TenantBase):
+    """One message to one recipient. ``dedupe_key`` (kind, subject, version, recipient) makes it once-only."""
+
+    __tablename__ = "email_logs"
+    __table_args__ = (
+        CheckConstraint("status IN ('sending', 'sent', 'skipped', 'failed')", name="status"),
+        Index("ix_email_logs_subject_id", "subject_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(60))
+    dedupe_key: Mapped[str] = mapped_column(String(300), unique=True)
+    subject_id: Mapped[UUID | None]
+    recipient: Mapped[str] = mapped_column(String(320))
+    locale: Mapped[str] = mapped_column(String(10))
+    subject: Mapped[str] = mapped_column(String(500), server_default=text("''"))
+    status: Mapped[str] = mapped_column(String(20))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    provider: Mapped[str | None] = mapped_column(String(20))
+    provider_ref: Mapped[str | None] = mapped_column(String(255))
+    failure: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+class _Mailbox:
+    """Columns of the development mailbox: what a real mail server would have been given."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    recipient: Mapped[str] = mapped_column(String(320))
+    subject: Mapped[str] = mapped_column(String(500))
+    text: Mapped[str]
+    html: Mapped[str]
+    headers: Mapped[dict[str, Any]]
+    attachments: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class MailboxMessage(_Mailbox, TenantBase):
+    """A mail that a practice 'sent' outside production. ``id`` is the message's own, so a repeat is dropped."""
+
+    __tablename__ = "mailbox_messages"
+
+
+class PlatformMailboxMessage(_Mailbox, PlatformBase):
+    """A mail that the platform 'sent' outside production."""
+
+    __tablename__ = "mailbox_messages"

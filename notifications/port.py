@@ -1,0 +1,59 @@
+"""The port through which mail leaves, and what may go wrong there."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that travels with a mail; ``content_type`` with its parameters, as it goes on the wire."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One message to one recipient, ready to send.
+
+    ``id`` is the message's own and stays the same when it is tried again: adapters hand it to the provider
+    wherever that has a field for it. ``headers`` are extra ones; addresses and subject are not among them.
+    """
+
+    id: UUID
+    to: str
+    subject: str
+    text: str
+    html: str
+    sender_name: str
+    sender_address: str
+    reply_to: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+
+
+class MailRejectedError(Exception):
+    """The provider will never take this message (bad address, refused content). Final.
+
+    The reason is stored and shown to staff: it must not quote the message.
+    """
+
+
+class MailUnavailableError(Exception):
+    """The provider did not answer, or said later. The same message may be handed over again."""
+
+
+class MailPort(Protocol):
+    """Carries mail out of the system."""
+
+    async def send(self, mail: Mail) -> str:
+        """Hand ``mail`` over and answer the provider's reference for it.
+
+        Called outside any transaction. It may be called again with the same ``mail.id`` after a crash or an
+        unknown outcome; an adapter whose provider can recognise a repeat must let it do so. A provider that
+        can't may deliver such a message twice, never zero times.
+        Raises :class:`MailRejectedError` (final) or :class:`MailUnavailableError` (try again).
+        """
+        ...

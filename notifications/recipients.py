@@ -1,0 +1,98 @@
+"""Who a mail is for: named by id in the queue, resolved to an address only when the mail is made."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from tenants.accounts.service import get_client, get_staff, list_owners
+from tenants.settings.models import PracticeSettings
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
+
+PRACTICE_CONTACT = "practice_contact"
+"""The one ``address``: the contact address in the practice's settings."""
+
+
+class RecipientKind(StrEnum):
+    """``address`` is one that belongs to no account; its id names where it is written, never the address."""
+
+    CLIENT = "client"
+    STAFF = "staff"
+    ADDRESS = "address"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Someone to be told, by id: the queue outlives erasure and holds no personal data."""
+
+    kind: RecipientKind
+    id: str
+
+    @classmethod
+    def client(cls, client_id: UUID) -> Self:
+        """A client of the practice."""
+        return cls(RecipientKind.CLIENT, str(client_id))
+
+    @classmethod
+    def staff(cls, staff_id: UUID) -> Self:
+        """A member of staff."""
+        return cls(RecipientKind.STAFF, str(staff_id))
+
+    @classmethod
+    def practice_contact(cls) -> Self:
+        """Whoever reads the practice's contact address."""
+        return cls(RecipientKind.ADDRESS, PRACTICE_CONTACT)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A recipient as of now: where to write, how to greet, in which language and time zone to say it."""
+
+    recipient: Recipient
+    address: str
+    first_name: str
+    locale: str
+    timezone: str
+
+
+async def find_reader(session: TenantSession, recipient: Recipient) -> Reader | None:
+    """The recipient's address and preferences now, or None if nobody is to be written to any more."""
+    tenant = session.tenant
+    if recipient.kind is RecipientKind.ADDRESS:
+        contact = await find_contact_address(session) if recipient.id == PRACTICE_CONTACT else None
+        return Reader(recipient, contact, "", tenant.locale, tenant.timezone) if contact else None
+    try:
+        if recipient.kind is RecipientKind.CLIENT:
+            client = await get_client(session, UUID(recipient.id))
+            if not client.is_active:
+                return None
+            return Reader(recipient, client.email, client.first_name, client.locale, client.timezone)
+        staff = await get_staff(session, UUID(recipient.id))
+    except NotFoundError:
+        return None
+    if not staff.is_active:
+        return None
+    return Reader(recipient, staff.email, staff.first_name, staff.locale, tenant.timezone)
+
+
+async def find_contact_address(session: TenantSession) -> str | None:
+    """The practice's contact address, which is also where answers to its mails go."""
+    settings = await session.get(PracticeSettings, 1)
+    return settings.contact_email if settings else None
+
+
+async def list_practice_recipients(session: TenantSession, staff_id: UUID | None = None) -> list[Recipient]:
+    """Who hears of something on the practice's side: ``staff_id`` if given, the owners, the contact address.
+
+    Each address once: an owner who is also the practitioner, or whose address is the contact, gets one mail.
+    """
+    candidates = [Recipient.staff(staff_id)] if staff_id else []
+    candidates += [Recipient.staff(owner.id) for owner in await list_owners(session)]
+    candidates.append(Recipient.practice_contact())
+    by_address: dict[str, Recipient] = {}
+    for candidate in candidates:
+        reader = await find_reader(session, candidate)
+        if reader is not None:
+            by_address.setdefault(reader.address.casefold(), candidate)
+    return list(by_address.values())

@@ -1,0 +1,74 @@
+"""Every query of notifications."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from notifications.models import EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import PlatformSession, TenantSession
+from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.pagination import paginate
+
+MAILBOX_LIMIT = 1000
+
+
+class EmailLogRepository:
+    """What was mailed in one practice."""
+
+    def __init__(self, session: TenantSession) -> None:
+        self._session = session
+
+    async def lock(self, dedupe_key: str, *, kind: str, subject_id: UUID, locale: str) -> EmailLog:
+        """The one row of ``dedupe_key``, made if it is not there yet, locked until the transaction ends."""
+        values = {
+            "id": new_id(),
+            "kind": kind,
+            "dedupe_key": dedupe_key,
+            "subject_id": subject_id,
+            "recipient": "",
+            "locale": locale,
+            "status": EmailStatus.SENDING,
+            "created_at": clock.now(),
+        }
+        statement = insert(EmailLog).values(**values).on_conflict_do_nothing(index_elements=[EmailLog.dedupe_key])
+        await self._session.execute(statement)
+        locked = select(EmailLog).where(EmailLog.dedupe_key == dedupe_key).with_for_update()
+        return (await self._session.scalars(locked)).one()
+
+    async def lock_by_id(self, log_id: UUID) -> EmailLog | None:
+        """One row, locked, or None if it was erased meanwhile."""
+        statement = select(EmailLog).where(EmailLog.id == log_id).with_for_update()
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def page(self, *, kind: str | None, limit: int, cursor: str | None) -> tuple[list[EmailLog], str | None]:
+        """Newest first."""
+        statement = select(EmailLog)
+        if kind:
+            statement = statement.where(EmailLog.kind == kind)
+        return await paginate(self._session, statement, [EmailLog.id], limit=limit, cursor=cursor, descending=True)
+
+
+class MailboxRepository:
+    """The development mailbox, of one practice or (in a platform transaction) of the platform."""
+
+    def __init__(self, session: TenantSession | PlatformSession) -> None:
+        self._session = session
+        practice = isinstance(session, TenantSession)
+        # The two tables have the same columns; what reads them here need not know which it is.
+        self._model: type[Any] = MailboxMessage if practice else PlatformMailboxMessage
+
+    async def list_newest(self) -> Sequence[MailboxMessage | PlatformMailboxMessage]:
+        """The newest thousand, newest first."""
+        model = self._model
+        statement = select(model).order_by(model.created_at.desc(), model.id.desc()).limit(MAILBOX_LIMIT)
+        rows: Sequence[MailboxMessage | PlatformMailboxMessage] = (await self._session.scalars(statement)).all()
+        return rows
+
+    async def find(self, message_id: UUID) -> MailboxMessage | PlatformMailboxMessage | None:
+        """By id, or None."""
+        row: MailboxMessage | PlatformMailboxMessage | None = await self._session.get(self._model, message_id)
+        return row

@@ -1,0 +1,1 @@
+"""TODOenBALANCE: booking, payment and practice platform for nutritionists."""

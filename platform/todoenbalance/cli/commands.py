@@ -1,0 +1,102 @@
+"""Every command: its options and one call. What it does lies in the module that it imports when it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="todoenbalance",
+    help="Booking, payment and practice platform for nutritionists.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for a program.")]
+
+
+@app.command()
+def up(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the data lies.  [default: TODOENBALANCE_DATA_DIR or .data]", show_default=False),
+    ] = None,
+    port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="Port of the API.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; localhost is both loopbacks.")] = "localhost",
+    no_demo: Annotated[bool, typer.Option("--no-demo", help="Don't make the demo practices.")] = False,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart the API when code changes.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the API.")] = 1,
+    tasks: Annotated[int, typer.Option(min=1, help="Processes of the Celery worker.")] = 2,
+    logs: Annotated[bool, typer.Option("--logs", help="Show every log line, not only the troubles.")] = False,
+) -> None:
+    """Run everything on this machine, PostgreSQL and Redis included, for development."""
+    from todoenbalance.cli.up import run_stack
+    from todoenbalance.devstack.stack import UpOptions
+
+    run_stack(
+        UpOptions(
+            data_dir=data_dir,
+            port=port,
+            host=host,
+            with_demo=not no_demo,
+            reload=reload,
+            api_workers=workers,
+            task_processes=tasks,
+            show_logs=logs,
+        )
+    )
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - a container's default
+    port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the API.")] = 1,
+    forwarded_allow_ips: Annotated[
+        str, typer.Option(help="Proxies whose X-Forwarded-* headers are believed, or *.")
+    ] = "127.0.0.1",
+) -> None:
+    """Serve the API and the pages, for production."""
+    from todoenbalance.cli.processes import exec_api
+
+    exec_api(host=host, port=port, workers=workers, forwarded_allow_ips=forwarded_allow_ips)
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[int, typer.Option(min=1, help="Processes that run tasks.")] = 2,
+) -> None:
+    """Run the tasks (Celery, one event loop in each process)."""
+    from todoenbalance.cli.processes import exec_worker
+
+    exec_worker(concurrency=concurrency)
+
+
+@app.command()
+def beat(
+    schedule_file: Annotated[
+        Path | None, typer.Option(help="Where Celery remembers its last runs.  [default: the data folder]")
+    ] = None,
+) -> None:
+    """Run the clock that starts recurring tasks; exactly one per deployment."""
+    from todoenbalance.cli.processes import exec_beat
+
+    exec_beat(schedule_file=schedule_file)
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> int:
+    """Bring the platform, then every practice, up to date; repeat it as often as you like."""
+    from todoenbalance.cli.database import run_migrations
+
+    return run_migrations(as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> int:
+    """Check the settings, PostgreSQL and Redis, and say what to do about what is not right."""
+    from todoenbalance.cli.database import run_doctor
+
+    return run_doctor(as_json=as_json)

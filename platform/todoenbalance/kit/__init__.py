@@ -1,0 +1,1 @@
+"""The floor that every area stands on: no domain words, imports nothing of ours."""

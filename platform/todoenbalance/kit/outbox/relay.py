@@ -1,0 +1,117 @@
+"""From the queue's table to Celery and back: hand over, begin once, finish, retry with back-off, park.
+
+The row is the truth and Celery only carries its id. A row that was handed over becomes due again after
+the lease, so neither a lost message nor a killed worker loses an event; ``started_attempt`` lets each
+hand-over be begun by one worker only, so a message that the broker repeats does nothing.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import PlatformSession
+from todoenbalance.kit.outbox.models import OutboxEvent
+from todoenbalance.kit.settings import OutboxSettings
+
+MAX_ERROR_LENGTH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What goes to Celery: which row, which time round."""
+
+    event_id: UUID
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row that this worker, and no other, has begun."""
+
+    event_id: UUID
+    tenant_key: str | None
+    topic: str
+    payload: dict[str, Any]
+    attempt: int
+
+
+async def hand_over_due(session: PlatformSession, settings: OutboxSettings) -> list[Handover]:
+    """Lease the rows that are due, oldest first; relays that meet skip each other's rows."""
+    now = clock.now()
+    due = (
+        select(OutboxEvent.id)
+        .where(OutboxEvent.run_at <= now, OutboxEvent.parked_at.is_(None))
+        .order_by(OutboxEvent.run_at)
+        .limit(settings.batch_size)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(OutboxEvent)
+        .where(OutboxEvent.id.in_(due.scalar_subquery()))
+        .values(run_at=now + timedelta(seconds=settings.lease_seconds), attempts=OutboxEvent.attempts + 1)
+        .returning(OutboxEvent.id, OutboxEvent.attempts)
+    )
+    rows = (await session.execute(statement)).all()
+    return [Handover(row.id, row.attempts) for row in sorted(rows)]
+
+
+async def begin(session: PlatformSession, event_id: UUID, attempt: int) -> Delivery | None:
+    """Begin a hand-over; None if it was begun before, overtaken by a later one, or is done."""
+    statement = (
+        update(OutboxEvent)
+        .where(
+            OutboxEvent.id == event_id,
+            OutboxEvent.attempts == attempt,
+            OutboxEvent.started_attempt < attempt,
+            OutboxEvent.parked_at.is_(None),
+        )
+        .values(started_attempt=attempt)
+        .returning(OutboxEvent.tenant, OutboxEvent.topic, OutboxEvent.payload)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return Delivery(event_id, row.tenant, row.topic, row.payload, attempt) if row else None
+
+
+async def finish(session: PlatformSession, event_id: UUID) -> None:
+    """The event's work is done: the row goes."""
+    await session.execute(delete(OutboxEvent).where(OutboxEvent.id == event_id))
+
+
+async def postpone(
+    session: PlatformSession,
+    delivery: Delivery,
+    settings: OutboxSettings,
+    error: str,
+    *,
+    delay_seconds: float | None = None,
+    counts: bool = True,
+) -> bool:
+    """Try again later, or park the row after the last attempt; answers whether it was parked.
+
+    ``counts=False`` is for an expected 'not yet', which never parks.
+    """
+    now = clock.now()
+    parks = counts and delivery.attempt >= settings.max_attempts
+    delay = delay_seconds if delay_seconds is not None else backoff_seconds(delivery.attempt, settings)
+    await session.execute(
+        update(OutboxEvent)
+        .where(OutboxEvent.id == delivery.event_id, OutboxEvent.attempts == delivery.attempt)
+        .values(
+            run_at=now + timedelta(seconds=delay),
+            last_error=error[:MAX_ERROR_LENGTH],
+            parked_at=now if parks else None,
+            **({} if counts else {"attempts": 0, "started_attempt": 0}),
+        )
+    )
+    return parks
+
+
+def backoff_seconds(attempt: int, settings: OutboxSettings) -> float:
+    """Exponential, with jitter so that what failed together does not come back together."""
+    ceiling = min(settings.backoff_limit_seconds, settings.backoff_base_seconds * 2.0 ** (attempt - 1))
+    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing

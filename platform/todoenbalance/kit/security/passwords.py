@@ -1,0 +1,35 @@
+"""Password hashes: argon2id for new ones; bcrypt ones brought from elsewhere verify and are upgraded.
+
+Hashing takes tens of milliseconds of processor time by design, so it always runs in a thread.
+"""
+
+import asyncio
+
+from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
+from pwdlib.hashers.argon2 import Argon2Hasher
+from pwdlib.hashers.bcrypt import BcryptHasher
+
+MIN_LENGTH = 10
+MAX_LENGTH = 128
+
+_hash = PasswordHash((Argon2Hasher(), BcryptHasher()))
+_decoy = _hash.hash("decoy of equal cost")
+
+
+async def hash_password(password: str) -> str:
+    """The argon2id hash to store."""
+    return await asyncio.to_thread(_hash.hash, password)
+
+
+async def verify_password(password: str, hashed: str | None) -> tuple[bool, str | None]:
+    """Whether the password is right, and a new hash to store if the old one is outdated.
+
+    Without an account (``hashed`` is None) the same work is done against a decoy, so an unknown account
+    answers as slowly as a wrong password.
+    """
+    try:
+        right, upgraded = await asyncio.to_thread(_hash.verify_and_update, password, hashed or _decoy)
+    except UnknownHashError:
+        return False, None
+    return (right, upgraded) if hashed else (False, None)

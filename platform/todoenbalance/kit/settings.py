@@ -1,0 +1,178 @@
+"""Settings from environment variables with the prefix ``TODOENBALANCE_`` and ``__`` between levels.
+
+Read once at the edge (:func:`get_settings`) and handed on; nothing else reads the environment.
+"""
+
+import hashlib
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    """Where the application runs; ``production`` refuses every development convenience."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class PoolSettings(BaseModel):
+    """Connection pool of one process.
+
+    The catalogue cache of a PostgreSQL backend grows with every table it has touched and is never
+    freed, so connections are recycled by age and by the number of practices they have served.
+    """
+
+    size: int = Field(default=5, ge=1)
+    overflow: int = Field(default=10, ge=0)
+    timeout_seconds: float = Field(default=10, gt=0)
+    recycle_seconds: int = Field(default=1800, ge=1)
+    practices_per_connection: int = Field(default=1000, ge=1)
+
+
+class AuthSettings(BaseModel):
+    """Lifetimes of sign-ins; staff and operators have the shorter ones."""
+
+    access_token_minutes: int = Field(default=15, ge=1)
+    client_refresh_days: int = Field(default=30, ge=1)
+    staff_refresh_hours: int = Field(default=12, ge=1)
+    operator_refresh_hours: int = Field(default=8, ge=1)
+    invitation_days: int = Field(default=7, ge=1)
+
+
+class OutboxSettings(BaseModel):
+    """How the event queue hands over, retries and gives up."""
+
+    relay_interval_seconds: float = Field(default=1.0, gt=0)
+    batch_size: int = Field(default=200, ge=1)
+    lease_seconds: int = Field(default=60, ge=1, description="a row handed to Celery is due again after this")
+    max_attempts: int = Field(default=10, ge=1)
+    backoff_base_seconds: float = Field(default=2.0, gt=0)
+    backoff_limit_seconds: float = Field(default=3600.0, gt=0)
+
+
+class SandboxSettings(BaseModel):
+    """The pretend payment provider, for laptops and tests; refused in production."""
+
+    enabled: bool = True
+    webhook_base_url: str | None = Field(
+        default=None, description="where its webhooks reach the platform's host; default: the public address"
+    )
+
+
+class MailSettings(BaseModel):
+    """Which adapter carries mail, and the platform's own sender."""
+
+    adapter: str = Field(default="mailbox", pattern="^(mailbox)$")
+    sender_address: str = "no-reply@todoenbalance.example"
+    sender_name: str = "TODOenBALANCE"
+
+
+class Settings(BaseSettings):
+    """Everything the deployment can set. Secrets have no default; start-up fails with what is missing."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TODOENBALANCE_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    environment: Environment = Environment.PRODUCTION
+    base_domain: str = "localhost"
+    public_scheme: str = Field(default="", description="http or https; empty: https in production, else http")
+    public_port: int | None = Field(default=None, description="shown in links when it is not the scheme's own")
+    database_url: SecretStr
+    database_admin_url: SecretStr | None = Field(
+        default=None, description="a superuser's, for the parts of `migrate` that the login role may not do"
+    )
+    database_listen_url: SecretStr | None = Field(
+        default=None, description="past PgBouncer, for LISTEN; default: database_url"
+    )
+    redis_url: SecretStr
+    secret_keys: SecretStr = Field(
+        description="comma-separated `kid:secret`; the first signs, all verify (rotation without signing anyone out)"
+    )
+    data_dir: Path = Path(".data")
+    log_level: str = "INFO"
+    log_json: bool = False
+    metrics_token: SecretStr | None = None
+    hold_minutes: int = Field(default=15, ge=1, le=1440, description="a practice's default for unpaid bookings")
+    tenant_cache_seconds: float = Field(default=30.0, ge=0)
+    pool: PoolSettings = PoolSettings()
+    auth: AuthSettings = AuthSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    mail: MailSettings = MailSettings()
+
+    @field_validator("base_domain")
+    @classmethod
+    def _lower(cls, value: str) -> str:
+        return value.strip().strip(".").lower()
+
+    @model_validator(mode="after")
+    def _refuse_development_in_production(self) -> Self:
+        keys = self.signing_keys
+        if not keys:
+            raise ValueError("secret_keys: at least one `kid:secret` is needed")
+        if self.environment is Environment.PRODUCTION:
+            weak = [kid for kid, secret in keys.items() if is_weak_secret(secret)]
+            if weak:
+                raise ValueError(f"secret_keys: too weak for production (32 random characters): {', '.join(weak)}")
+            if self.sandbox.enabled:
+                raise ValueError("sandbox.enabled: the sandbox provider is refused in production")
+            if self.mail.adapter == "mailbox":
+                raise ValueError("mail.adapter: the development mailbox is refused in production")
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """Whether development conveniences are refused."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def signing_keys(self) -> dict[str, str]:
+        """Secrets by key id, the signing one first. A secret without a name is named by its digest."""
+        keys: dict[str, str] = {}
+        for part in self.secret_keys.get_secret_value().split(","):
+            item = part.strip()
+            if not item:
+                continue
+            kid, _, secret = item.rpartition(":")
+            keys[kid or hashlib.sha256(secret.encode()).hexdigest()[:8]] = secret
+        return keys
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the addresses we hand out."""
+        return self.public_scheme or ("https" if self.is_production else "http")
+
+    def url_for_host(self, hostname: str, path: str = "/") -> str:
+        """The public address of ``path`` on ``hostname``, with the port only where it must be shown."""
+        default = 443 if self.scheme == "https" else 80
+        port = "" if self.public_port in (None, default) else f":{self.public_port}"
+        return f"{self.scheme}://{hostname}{port}{path}"
+
+    def practice_url(self, slug: str, path: str = "/") -> str:
+        """The public address of ``path`` on a practice's own subdomain."""
+        return self.url_for_host(f"{slug}.{self.base_domain}", path)
+
+    def platform_url(self, path: str = "/") -> str:
+        """The public address of ``path`` on the platform's host."""
+        return self.url_for_host(self.base_domain, path)
+
+
+def is_weak_secret(secret: str) -> bool:
+    """Whether a signing secret is too short or too uniform to trust (RFC 7518, 3.2: 256 bits for HS256)."""
+    return len(secret) < 32 or len(set(secret)) < 10
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read once.
+
+    Raises ``pydantic.ValidationError`` that lists what is missing or wrong.
+    """
+    return Settings()

@@ -1,0 +1,1 @@
+"""Those who run the platform: their accounts, API and console."""

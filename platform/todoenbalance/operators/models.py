@@ -1,0 +1,49 @@
+"""Operators of the platform, their sign-ins and their audit trail, in the shared schema."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from todoenbalance.kit.database import PlatformBase
+from todoenbalance.kit.security.refresh import RefreshTokenColumns
+
+
+class Operator(PlatformBase):
+    """Someone who runs the platform. Never a client or member of staff of a practice."""
+
+    __tablename__ = "operators"
+    __table_args__ = (Index("uq_operators_email", text("lower(email)"), unique=True),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(320))
+    hashed_password: Mapped[str] = mapped_column(String(1024))
+    first_name: Mapped[str] = mapped_column(String(100), server_default=text("''"))
+    last_name: Mapped[str] = mapped_column(String(100), server_default=text("''"))
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class OperatorRefreshToken(RefreshTokenColumns, PlatformBase):
+    """One refresh token of an operator's sign-in; a family is one sign-in (see tenants.accounts)."""
+
+    __tablename__ = "operator_refresh_tokens"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("platform.operators.id", ondelete="CASCADE"), index=True)
+
+
+class AuditEntry(PlatformBase):
+    """What an operator did, when, to what, and why. Rows are only ever added."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_created_at", "created_at", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    operator_id: Mapped[UUID | None]
+    action: Mapped[str] = mapped_column(String(100))
+    tenant_id: Mapped[UUID | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -1,0 +1,35 @@
+"""Every query of operators' accounts and their audit trail."""
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from todoenbalance.kit.database import PlatformSession
+from todoenbalance.kit.pagination import paginate
+from todoenbalance.operators.models import AuditEntry, Operator
+
+
+class OperatorRepository:
+    """Operators in the shared schema."""
+
+    def __init__(self, session: PlatformSession) -> None:
+        self._session = session
+
+    def add(self, row: Operator | AuditEntry) -> None:
+        """Insert with the next flush."""
+        self._session.add(row)
+
+    async def find(self, operator_id: UUID) -> Operator | None:
+        """By id, or None."""
+        return await self._session.get(Operator, operator_id)
+
+    async def find_by_email(self, email: str) -> Operator | None:
+        """By e-mail, case folded, or None."""
+        statement = select(Operator).where(func.lower(Operator.email) == email.lower())
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def page_of_audit(self, *, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
+        """What operators did, newest first."""
+        return await paginate(
+            self._session, select(AuditEntry), [AuditEntry.id], limit=limit, cursor=cursor, descending=True
+        )

@@ -1,0 +1,213 @@
+"""Operators' accounts, and what operators do with practices."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from tenants.accounts.errors import EmailTakenError, InvalidCredentialsError
+from tenants.provisioning.service import NewTenant, provision_tenant
+from tenants.registry import service as registry
+from tenants.registry.models import Tenant
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import PlatformSession
+from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.security.passwords import MIN_LENGTH, hash_password, verify_password
+from todoenbalance.kit.security.refresh import InvalidRefreshTokenError, RefreshTokens
+from todoenbalance.kit.security.tokens import InvalidTokenError, TokenSigner
+from todoenbalance.kit.settings import AuthSettings, Settings
+from todoenbalance.operators.models import AuditEntry, Operator, OperatorRefreshToken
+from todoenbalance.operators.repository import OperatorRepository
+
+AUDIENCE = "operator"
+
+
+class PasswordTooShortError(ProblemError):
+    """An operator's password is too short."""
+
+    status = 422
+    code = "password_too_short"
+    title = "Password too short"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "The password needs at least {minimum} characters.",
+        "es": "La contraseña necesita al menos {minimum} caracteres.",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTokens:
+    """What an operator's sign-in answers; ``expires_in`` in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    session_id: UUID
+
+
+async def create_operator(
+    session: PlatformSession, *, email: str, password: str, first_name: str = "", last_name: str = ""
+) -> Operator:
+    """A new operator. Raises :class:`EmailTakenError`, :class:`PasswordTooShortError`."""
+    if len(password) < MIN_LENGTH:
+        raise PasswordTooShortError(minimum=MIN_LENGTH)
+    operators = OperatorRepository(session)
+    if await operators.find_by_email(email) is not None:
+        raise EmailTakenError
+    operator = Operator(
+        id=new_id(),
+        email=email.lower(),
+        hashed_password=await hash_password(password),
+        first_name=first_name,
+        last_name=last_name,
+        is_active=True,
+        created_at=clock.now(),
+    )
+    operators.add(operator)
+    record(session, operator.id, "operator.created")
+    return operator
+
+
+async def find_operator_by_email(session: PlatformSession, email: str) -> Operator | None:
+    """By e-mail, or None."""
+    return await OperatorRepository(session).find_by_email(email)
+
+
+async def authenticate(session: PlatformSession, email: str, password: str) -> Operator:
+    """The operator with this e-mail and password. Raises :class:`InvalidCredentialsError`."""
+    operator = await OperatorRepository(session).find_by_email(email)
+    right, upgraded = await verify_password(password, operator.hashed_password if operator else None)
+    if operator is None or not right or not operator.is_active:
+        raise InvalidCredentialsError
+    if upgraded:
+        operator.hashed_password = upgraded
+    return operator
+
+
+async def start_session(
+    session: PlatformSession, signer: TokenSigner, auth: AuthSettings, operator: Operator
+) -> OperatorTokens:
+    """Sign an authenticated operator in."""
+    tokens = RefreshTokens(session, OperatorRefreshToken)
+    made = tokens.start(timedelta(hours=auth.operator_refresh_hours), account_id=operator.id)
+    return _pair(signer, auth, operator.id, made.row.family_id, made.token)
+
+
+async def refresh_session(
+    session: PlatformSession, signer: TokenSigner, auth: AuthSettings, refresh_token: str
+) -> OperatorTokens:
+    """The next pair; raises ``InvalidRefreshTokenError`` or ``TokenReusedError`` (and ends the sign-in)."""
+    tokens = RefreshTokens(session, OperatorRefreshToken)
+    row = await tokens.find_for_update(refresh_token)
+    if row is None:
+        raise InvalidRefreshTokenError
+    await tokens.spend(row)
+    operator = await OperatorRepository(session).find(row.account_id)
+    if operator is None or not operator.is_active:
+        raise InvalidRefreshTokenError
+    made = tokens.start(timedelta(hours=auth.operator_refresh_hours), family_id=row.family_id, account_id=operator.id)
+    return _pair(signer, auth, operator.id, row.family_id, made.token)
+
+
+async def end_session(session: PlatformSession, refresh_token: str) -> None:
+    """Sign out: the token's family dies."""
+    tokens = RefreshTokens(session, OperatorRefreshToken)
+    row = await tokens.find_for_update(refresh_token)
+    if row is not None:
+        await tokens.revoke_family(row.family_id)
+
+
+async def end_session_by_id(session: PlatformSession, session_id: UUID) -> None:
+    """Sign out the sign-in with this id (the console's way)."""
+    await RefreshTokens(session, OperatorRefreshToken).revoke_family(session_id)
+
+
+async def session_is_live(session: PlatformSession, session_id: UUID) -> bool:
+    """Whether a sign-in still stands; the console asks this for each request."""
+    return await RefreshTokens(session, OperatorRefreshToken).family_is_live(session_id)
+
+
+async def get_signed_in(session: PlatformSession, operator_id: UUID) -> Operator:
+    """The operator of a verified token. Raises :class:`InvalidTokenError` if gone or deactivated."""
+    operator = await OperatorRepository(session).find(operator_id)
+    if operator is None or not operator.is_active:
+        raise InvalidTokenError
+    return operator
+
+
+async def onboard_tenant(
+    session: PlatformSession,
+    settings: Settings,
+    operator_id: UUID | None,
+    new: NewTenant,
+    request_id: str | None = None,
+) -> tuple[Tenant, str]:
+    """Make a practice; answers it and its owner's invitation address. Raises as ``provision_tenant`` does."""
+    tenant, invitation_url = await provision_tenant(session, settings, new)
+    record(session, operator_id, "tenant.created", tenant.id, request_id=request_id, slug=tenant.slug)
+    return tenant, invitation_url
+
+
+async def suspend_tenant(
+    session: PlatformSession, operator_id: UUID | None, tenant_id: UUID, reason: str, request_id: str | None = None
+) -> Tenant:
+    """Stop serving a practice, for a reason that is kept."""
+    tenant = await registry.suspend_tenant(session, tenant_id, reason)
+    record(session, operator_id, "tenant.suspended", tenant_id, request_id=request_id, reason=reason)
+    return tenant
+
+
+async def reactivate_tenant(
+    session: PlatformSession, operator_id: UUID | None, tenant_id: UUID, reason: str, request_id: str | None = None
+) -> Tenant:
+    """Serve a suspended practice again, for a reason that is kept."""
+    tenant = await registry.reactivate_tenant(session, tenant_id, reason)
+    record(session, operator_id, "tenant.reactivated", tenant_id, request_id=request_id, reason=reason)
+    return tenant
+
+
+async def rename_tenant(
+    session: PlatformSession, operator_id: UUID | None, tenant_id: UUID, changes: dict[str, Any], request_id: str | None
+) -> Tenant:
+    """Change a practice's name, slug or plan. Raises as ``registry.change_tenant`` does."""
+    tenant = await registry.change_tenant(session, tenant_id, **changes)
+    record(session, operator_id, "tenant.changed", tenant_id, request_id=request_id, **changes)
+    return tenant
+
+
+async def list_audit(
+    session: PlatformSession, *, limit: int, cursor: str | None
+) -> tuple[list[AuditEntry], str | None]:
+    """What operators did, newest first."""
+    return await OperatorRepository(session).page_of_audit(limit=limit, cursor=cursor)
+
+
+def record(
+    session: PlatformSession,
+    operator_id: UUID | None,
+    action: str,
+    tenant_id: UUID | None = None,
+    *,
+    request_id: str | None = None,
+    **detail: Any,
+) -> None:
+    """Add a line to the operators' audit trail; ``operator_id`` None is the command line."""
+    OperatorRepository(session).add(
+        AuditEntry(
+            id=new_id(),
+            operator_id=operator_id,
+            action=action,
+            tenant_id=tenant_id,
+            detail=detail,
+            request_id=request_id,
+            created_at=clock.now(),
+        )
+    )
+
+
+def _pair(
+    signer: TokenSigner, auth: AuthSettings, operator_id: UUID, family_id: UUID, refresh_token: str
+) -> OperatorTokens:
+    lifetime = timedelta(minutes=auth.access_token_minutes)
+    access = signer.issue(operator_id, AUDIENCE, lifetime, session_id=family_id)
+    return OperatorTokens(access, refresh_token, int(lifetime.total_seconds()), family_id)

@@ -1,0 +1,27 @@
+"""Imports every module with tables, so that mappers and migrations know all of them."""
+
+from billing.payments import models as payments
+from notifications import models as notifications
+from scheduling.appointments import models as appointments
+from scheduling.catalogue import models as catalogue
+from tenants.accounts import models as accounts
+from tenants.registry import models as tenants
+from tenants.settings import models as settings
+from todoenbalance.kit.idempotency import models as idempotency
+from todoenbalance.kit.inbox import models as inbox
+from todoenbalance.kit.outbox import models as outbox
+from todoenbalance.operators import models as operators
+
+MODULES = (
+    accounts,
+    appointments,
+    catalogue,
+    idempotency,
+    inbox,
+    notifications,
+    operators,
+    outbox,
+    payments,
+    settings,
+    tenants,
+)

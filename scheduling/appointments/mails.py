@@ -1,0 +1,210 @@
+"""The mails about appointments: to the client, and to those at the practice whom it concerns.
+
+A mail says what is true when it is sent: one made for an older version of the appointment, or for a state
+that it has left, is not sent (a newer event has its own mail). What a client wrote in a booking is about
+their health and is never part of a mail.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from notifications.formats import describe, language_of
+from notifications.port import Attachment
+from notifications.recipients import Recipient, RecipientKind, find_contact_address, list_practice_recipients
+from notifications.rendering import register_templates
+from notifications.service import ComposedMail, Notice, announce, register_composer
+from scheduling.appointments.calendar import CANCEL, REQUEST, CalendarParty, render_appointment
+from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.catalogue.models import Practitioner, Service
+from scheduling.catalogue.service import get_practitioner, get_service
+from tenants.accounts.models import Client
+from tenants.accounts.service import get_client
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.money import Money
+from todoenbalance.kit.outbox.tasks import TenantEventContext
+from todoenbalance.kit.runtime import Runtime
+
+CONFIRMED = "appointment_confirmed"
+MOVED = "appointment_moved"
+CANCELLED = "appointment_cancelled"
+REMINDER = "appointment_reminder"
+CONFIRMED_PRACTICE = "appointment_confirmed_practice"
+MOVED_PRACTICE = "appointment_moved_practice"
+CANCELLED_PRACTICE = "appointment_cancelled_practice"
+
+CLIENT_PATH = "/appointments/{id}"
+STAFF_PATH = "/admin/appointments/{id}"
+_ICS_NAME = {"es": "cita.ics", "en": "appointment.ics"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Booking:
+    """An appointment with everything that a mail says of it."""
+
+    appointment: Appointment
+    service: Service
+    practitioner: Practitioner
+    client: Client
+
+
+async def _find_booking(session: TenantSession, notice: Notice, status: AppointmentStatus) -> _Booking | None:
+    """The booking, if it still is what the notice is about: that version, in that state."""
+    appointment = await session.get(Appointment, notice.subject_id)
+    if appointment is None or appointment.version != notice.version or appointment.status != status:
+        return None
+    service = await get_service(session, appointment.service_id)
+    practitioner = await get_practitioner(session, appointment.practitioner_id)
+    return _Booking(appointment, service, practitioner, await get_client(session, appointment.client_id))
+
+
+def _timezone(notice: Notice, booking: _Booking) -> str:
+    """Practitioners read their own clock, everyone else the one that their account or practice has."""
+    reader = notice.reader
+    is_practitioner = reader.recipient.kind is RecipientKind.STAFF and reader.recipient.id == str(
+        booking.practitioner.staff_id
+    )
+    return booking.practitioner.timezone if is_practitioner else reader.timezone
+
+
+def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _Booking) -> dict[str, Any]:
+    appointment, locale, tenant = booking.appointment, notice.reader.locale, session.tenant
+    zone = _timezone(notice, booking)
+    when = describe(appointment.starts_at, zone, locale, ends_at=appointment.ends_at)
+    there = describe(appointment.starts_at, booking.practitioner.timezone, locale, ends_at=appointment.ends_at)
+    elsewhere = appointment.location_kind == "practice" and (there.day, there.time) != (when.day, when.time)
+    free_until = appointment.starts_at - timedelta(hours=appointment.cancellation_notice_hours)
+    paid_for = appointment.price_minor > 0
+    slug = tenant.slug
+    return {
+        "service": booking.service.name,
+        "practitioner": booking.practitioner.name,
+        "client": f"{booking.client.first_name} {booking.client.last_name}".strip(),
+        "when": when,
+        "local_when": there if elsewhere else None,
+        "location_kind": appointment.location_kind,
+        "meeting_url": appointment.meeting_url if appointment.location_kind == "online" else None,
+        "price": Money(appointment.price_minor, appointment.currency).format(locale) if paid_for else None,
+        "free_until": describe(free_until, zone, locale) if paid_for and free_until > clock.now() else None,
+        "cancelled_by": appointment.cancelled_by,
+        "appointment_url": runtime.settings.practice_url(slug, CLIENT_PATH.format(id=appointment.id)),
+        "booking_url": runtime.settings.practice_url(slug),
+        "admin_url": runtime.settings.practice_url(slug, STAFF_PATH.format(id=appointment.id)),
+    }
+
+
+async def _calendar_entry(
+    session: TenantSession, runtime: Runtime, notice: Notice, booking: _Booking, method: str
+) -> Attachment:
+    tenant, client = session.tenant, booking.client
+    organizer_address = await find_contact_address(session) or runtime.settings.mail.sender_address
+    content = render_appointment(
+        booking.appointment,
+        service_name=booking.service.name,
+        practitioner_name=booking.practitioner.name,
+        tenant=tenant,
+        method=method,
+        organizer=CalendarParty(tenant.name, organizer_address),
+        attendee=CalendarParty(f"{client.first_name} {client.last_name}".strip(), notice.reader.address),
+    )
+    # RFC 6047, 2.4: the method in the content type must be that of the content.
+    return Attachment(
+        _ICS_NAME[language_of(notice.reader.locale)], f"text/calendar; method={method}; charset=utf-8", content
+    )
+
+
+async def _compose_with_entry(
+    session: TenantSession, runtime: Runtime, notice: Notice, status: AppointmentStatus, method: str
+) -> ComposedMail | None:
+    booking = await _find_booking(session, notice, status)
+    if booking is None:
+        return None
+    entry = await _calendar_entry(session, runtime, notice, booking, method)
+    return ComposedMail(_values(session, runtime, notice, booking), (entry,))
+
+
+async def compose_standing(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """To the client, of an appointment that was confirmed or moved, with the entry for their calendar."""
+    return await _compose_with_entry(session, runtime, notice, AppointmentStatus.CONFIRMED, REQUEST)
+
+
+async def compose_cancelled(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """To the client, of a cancelled appointment, with what takes it out of their calendar."""
+    return await _compose_with_entry(session, runtime, notice, AppointmentStatus.CANCELLED, CANCEL)
+
+
+async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """To the client, of an appointment that is still ahead."""
+    booking = await _find_booking(session, notice, AppointmentStatus.CONFIRMED)
+    if booking is None or booking.appointment.starts_at <= clock.now():
+        return None
+    return ComposedMail(_values(session, runtime, notice, booking))
+
+
+async def compose_standing_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """To the practice, of an appointment that was confirmed or moved."""
+    booking = await _find_booking(session, notice, AppointmentStatus.CONFIRMED)
+    return ComposedMail(_values(session, runtime, notice, booking)) if booking else None
+
+
+async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """To the practice, of a cancelled appointment."""
+    booking = await _find_booking(session, notice, AppointmentStatus.CANCELLED)
+    return ComposedMail(_values(session, runtime, notice, booking)) if booking else None
+
+
+def register_appointment_mails() -> None:
+    """Register composers and templates of this module; called at start-up."""
+    register_templates(Path(__file__).parent / "templates")
+    register_composer(CONFIRMED, compose_standing)
+    register_composer(MOVED, compose_standing)
+    register_composer(CANCELLED, compose_cancelled)
+    register_composer(REMINDER, compose_reminder)
+    register_composer(CONFIRMED_PRACTICE, compose_standing_practice)
+    register_composer(MOVED_PRACTICE, compose_standing_practice)
+    register_composer(CANCELLED_PRACTICE, compose_cancelled_practice)
+
+
+async def _announce(
+    context: TenantEventContext, payload: dict[str, Any], client_kind: str, practice_kind: str | None
+) -> None:
+    version = int(payload["version"])
+    async with context.runtime.database.tenant(context.tenant) as session:
+        appointment = await session.get(Appointment, UUID(payload["appointment_id"]))
+        if appointment is None or appointment.version != version:
+            return
+        subject = appointment.id
+        await announce(
+            session,
+            client_kind,
+            subject_id=subject,
+            version=version,
+            recipients=[Recipient.client(appointment.client_id)],
+        )
+        if practice_kind is not None:
+            practitioner = await get_practitioner(session, appointment.practitioner_id)
+            recipients = await list_practice_recipients(session, practitioner.staff_id)
+            await announce(session, practice_kind, subject_id=subject, version=version, recipients=recipients)
+
+
+async def on_appointment_confirmed(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """Confirm to the client; tell practitioner, owners and the practice's contact address of the booking."""
+    await _announce(context, payload, CONFIRMED, CONFIRMED_PRACTICE)
+
+
+async def on_appointment_moved(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """Tell client and practice the new time."""
+    await _announce(context, payload, MOVED, MOVED_PRACTICE)
+
+
+async def on_appointment_cancelled(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """Tell client and practice that it will not take place."""
+    await _announce(context, payload, CANCELLED, CANCELLED_PRACTICE)
+
+
+async def on_appointment_reminder(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """Remind the client; the composer finds out whether there is still something to be reminded of."""
+    await _announce(context, payload, REMINDER, None)

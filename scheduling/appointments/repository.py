@@ -1,0 +1,146 @@
+"""Every query of appointments."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg import errors as pg_errors
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.exc import IntegrityError
+
+from scheduling.appointments.models import LIVE_STATUSES, Appointment, AppointmentChange, AppointmentStatus
+from scheduling.catalogue.models import Practitioner
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.pagination import paginate
+
+_NO_OVERLAP = "ex_appointments_no_overlap"
+
+# The status is spelled out so that the exclusion constraint's partial index serves.
+_RETIRE_HOLDS = text("""
+UPDATE appointments SET status = 'expired', hold_expires_at = NULL
+WHERE practitioner_id = CAST(:practitioner_id AS uuid)
+  AND occupied && tstzrange(CAST(:begins AS timestamptz), CAST(:ends AS timestamptz))
+  AND status = 'held' AND hold_expires_at <= CAST(:now AS timestamptz)
+  AND id IS DISTINCT FROM CAST(:except_id AS uuid)
+RETURNING id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentFilter:
+    """Which appointments are asked for; ``starts`` inclusive and ``ends`` exclusive bound ``starts_at``."""
+
+    client_id: UUID | None = None
+    practitioner_id: UUID | None = None
+    service_id: UUID | None = None
+    statuses: Collection[AppointmentStatus] = ()
+    starts: datetime | None = None
+    ends: datetime | None = None
+
+
+class AppointmentRepository:
+    """Appointments and their history in one practice."""
+
+    def __init__(self, session: TenantSession) -> None:
+        self._session = session
+
+    async def add(self, appointment: Appointment) -> None:
+        """Insert now: the exclusion constraint answers here, and history needs the row."""
+        self._session.add(appointment)
+        await self._session.flush()
+
+    async def flush(self) -> None:
+        """Write changes now, so that the exclusion constraint answers here."""
+        await self._session.flush()
+
+    def add_change(self, change: AppointmentChange) -> None:
+        """Insert with the next flush."""
+        self._session.add(change)
+
+    async def find(self, appointment_id: UUID) -> Appointment | None:
+        """By id, read anew, or None."""
+        statement = select(Appointment).where(Appointment.id == appointment_id)
+        return (await self._session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+
+    async def lock(self, appointment_id: UUID) -> Appointment | None:
+        """The same, locked until the end of the transaction."""
+        statement = select(Appointment).where(Appointment.id == appointment_id).with_for_update()
+        return (await self._session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+
+    async def lock_practitioner(self, practitioner_id: UUID) -> None:
+        """Make those who take this practitioner's time take turns, until the end of the (nested) transaction.
+
+        Without it two overlapping inserts could each wait for the other in the exclusion constraint.
+        """
+        statement = select(Practitioner.id).where(Practitioner.id == practitioner_id)
+        await self._session.execute(statement.with_for_update(key_share=True))
+
+    async def retire_expired_holds(
+        self, practitioner_id: UUID, occupied: Range[datetime], except_id: UUID | None
+    ) -> Sequence[UUID]:
+        """Make held appointments in the way whose hold has run out ``expired``; answers which."""
+        retired = await self._session.scalars(
+            _RETIRE_HOLDS,
+            {
+                "practitioner_id": practitioner_id,
+                "begins": occupied.lower,
+                "ends": occupied.upper,
+                "now": clock.now(),
+                "except_id": except_id,
+            },
+        )
+        return retired.all()
+
+    async def rank_by_load(self, practitioner_ids: Collection[UUID], begins: datetime, ends: datetime) -> list[UUID]:
+        """The practitioners, the one with the fewest live appointments between the instants first, then by id."""
+        count = (
+            select(Appointment.practitioner_id, func.count().label("load"))
+            .where(
+                Appointment.practitioner_id.in_(practitioner_ids),
+                Appointment.starts_at >= begins,
+                Appointment.starts_at < ends,
+                Appointment.status.in_(LIVE_STATUSES),
+            )
+            .group_by(Appointment.practitioner_id)
+        )
+        load: dict[UUID, int] = {row.practitioner_id: row.load for row in await self._session.execute(count)}
+        return sorted(practitioner_ids, key=lambda one: (load.get(one, 0), one))
+
+    async def find_change(self, appointment_id: UUID, kind: str) -> AppointmentChange | None:
+        """The latest line of that kind in the history, or None."""
+        statement = (
+            select(AppointmentChange)
+            .where(AppointmentChange.appointment_id == appointment_id, AppointmentChange.kind == kind)
+            .order_by(AppointmentChange.created_at.desc(), AppointmentChange.id.desc())
+            .limit(1)
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def page(
+        self, wanted: AppointmentFilter, *, limit: int, cursor: str | None
+    ) -> tuple[list[Appointment], str | None]:
+        """Appointments in order of time."""
+        statement = select(Appointment)
+        if wanted.client_id is not None:
+            statement = statement.where(Appointment.client_id == wanted.client_id)
+        if wanted.practitioner_id is not None:
+            statement = statement.where(Appointment.practitioner_id == wanted.practitioner_id)
+        if wanted.service_id is not None:
+            statement = statement.where(Appointment.service_id == wanted.service_id)
+        if wanted.statuses:
+            statement = statement.where(Appointment.status.in_(wanted.statuses))
+        if wanted.starts is not None:
+            statement = statement.where(Appointment.starts_at >= wanted.starts)
+        if wanted.ends is not None:
+            statement = statement.where(Appointment.starts_at < wanted.ends)
+        keys = [Appointment.starts_at, Appointment.id]
+        return await paginate(self._session, statement, keys, limit=limit, cursor=cursor)
+
+
+def is_overlap(error: IntegrityError) -> bool:
+    """Whether it was the exclusion constraint that refused: somebody else has the time."""
+    cause = error.orig
+    return isinstance(cause, pg_errors.ExclusionViolation) and cause.diag.constraint_name == _NO_OVERLAP

@@ -1,0 +1,118 @@
+"""Sign-in and profile of clients: ``/auth`` and ``/users/me``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.security import OAuth2PasswordRequestForm
+
+from tenants.accounts import service
+from tenants.accounts.auth import CurrentClient
+from tenants.accounts.errors import EmailTakenError, InvalidCredentialsError, InvalidOneTimeTokenError
+from tenants.accounts.models import AccountKind, Client
+from tenants.accounts.schemas import (
+    EmailRequest,
+    PasswordReset,
+    RefreshRequest,
+    Registration,
+    TokenAnswer,
+    TokenRequest,
+    User,
+    UserPatch,
+)
+from tenants.settings.service import get_practice_settings
+from todoenbalance.kit.security.refresh import InvalidRefreshTokenError, TokenReusedError
+from todoenbalance.kit.web.dependencies import LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.web.problems import responses
+
+auth_router = APIRouter(prefix="/auth", tags=["sign-in of clients"])
+users_router = APIRouter(prefix="/users", tags=["own account"])
+
+
+def to_answer(pair: service.TokenPair) -> TokenAnswer:
+    """A token pair in the API's form."""
+    return TokenAnswer(access_token=pair.access_token, expires_in=pair.expires_in, refresh_token=pair.refresh_token)
+
+
+@auth_router.post("/register", status_code=201, response_model=User, responses=responses(EmailTakenError))
+async def register(body: Registration, session: TenantSessionDep, tenant: TenantDep, locale: LocaleDep) -> Client:
+    """Make a client's account.
+
+    For a taken address the answer looks the same and its owner gets a mail, unless the practice chose to
+    reveal taken addresses.
+    """
+    settings = await get_practice_settings(session)
+    new = service.NewClient(
+        email=body.email,
+        password=body.password,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        phone=body.phone,
+        locale=body.locale or locale,
+        timezone=body.timezone or tenant.timezone,
+    )
+    return await service.register_client(session, new, reveal_taken=settings.reveal_taken_email)
+
+
+@auth_router.post("/login", responses=responses(InvalidCredentialsError))
+async def login(
+    form: Annotated[OAuth2PasswordRequestForm, Depends()], session: TenantSessionDep, runtime: RuntimeDep
+) -> TokenAnswer:
+    """Sign a client in (OAuth 2 password form, so that the docs page can)."""
+    client = await service.authenticate_client(session, form.username, form.password)
+    pair = await service.start_session(session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, client.id)
+    return to_answer(pair)
+
+
+@auth_router.post("/refresh", responses=responses(InvalidRefreshTokenError, TokenReusedError))
+async def refresh(body: RefreshRequest, session: TenantSessionDep, runtime: RuntimeDep) -> TokenAnswer:
+    """A new pair; the old refresh token dies. A dead one that is used again ends the whole sign-in."""
+    pair = await service.refresh_session(
+        session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, body.refresh_token
+    )
+    return to_answer(pair)
+
+
+@auth_router.post("/logout", status_code=204)
+async def logout(body: RefreshRequest, session: TenantSessionDep) -> None:
+    """End the sign-in of this refresh token."""
+    await service.end_session(session, AccountKind.CLIENT, body.refresh_token)
+
+
+@auth_router.post("/verify-email/request", status_code=202)
+async def request_verification(body: EmailRequest, session: TenantSessionDep) -> dict[str, str]:
+    """Mail a verification link, if there is something to verify; the answer is the same either way."""
+    await service.request_verification(session, body.email)
+    return {"status": "accepted"}
+
+
+@auth_router.post("/verify-email", response_model=User, responses=responses(InvalidOneTimeTokenError))
+async def verify_email(body: TokenRequest, session: TenantSessionDep) -> Client:
+    """Verify the address that the link was mailed to."""
+    return await service.verify_client_email(session, body.token)
+
+
+@auth_router.post("/password/forgot", status_code=202)
+async def forgot_password(body: EmailRequest, session: TenantSessionDep) -> dict[str, str]:
+    """Mail a link to set a new password, if there is an account; the answer is the same either way."""
+    await service.request_password_reset(session, body.email)
+    return {"status": "accepted"}
+
+
+@auth_router.post("/password/reset", status_code=204, responses=responses(InvalidOneTimeTokenError))
+async def reset_password(body: PasswordReset, session: TenantSessionDep) -> None:
+    """Set a new password with a mailed link; every sign-in ends."""
+    await service.reset_password(session, body.token, body.password)
+
+
+@users_router.get("/me", response_model=User)
+async def read_me(client: CurrentClient) -> Client:
+    """One's own account."""
+    return client
+
+
+@users_router.patch("/me", response_model=User)
+async def change_me(body: UserPatch, client: CurrentClient, session: TenantSessionDep) -> Client:
+    """Change one's own profile."""
+    sent = body.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in sent.items() if value is not None or name == "phone"}
+    return await service.update_client(session, client.id, changes)

@@ -1,0 +1,52 @@
+"""What may go wrong with accounts."""
+
+from typing import ClassVar
+
+from todoenbalance.kit.errors import NotAuthenticatedError, ProblemError
+
+
+class InvalidCredentialsError(NotAuthenticatedError):
+    """Unknown account, wrong password or an account that may not sign in: told apart to nobody."""
+
+    code = "invalid_credentials"
+    title = "Wrong e-mail or password"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "The e-mail or the password is wrong.",
+        "es": "El correo o la contraseña no son correctos.",
+    }
+
+
+class EmailTakenError(ProblemError):
+    """An account with this e-mail exists (told only where the practice chose to reveal it, or to staff)."""
+
+    status = 409
+    code = "email_taken"
+    title = "E-mail taken"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "There is an account with this e-mail already.",
+        "es": "Ya existe una cuenta con este correo.",
+    }
+
+
+class InvalidOneTimeTokenError(ProblemError):
+    """The link is unknown, was used before, or is too old."""
+
+    status = 400
+    code = "invalid_token"
+    title = "Link not valid"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "This link is not valid any more. Ask for a new one.",
+        "es": "Este enlace ya no es válido. Pide uno nuevo.",
+    }
+
+
+class LastOwnerError(ProblemError):
+    """The practice would be left without an owner."""
+
+    status = 409
+    code = "last_owner"
+    title = "Last owner"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "A practice needs at least one owner.",
+        "es": "La consulta necesita al menos una persona propietaria.",
+    }

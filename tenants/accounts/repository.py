@@ -1,0 +1,117 @@
+"""Every query of accounts."""
+
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+
+from tenants.accounts.models import (
+    AccountKind,
+    Client,
+    OneTimeToken,
+    RefreshToken,
+    Staff,
+    StaffAuditEntry,
+    StaffRole,
+)
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.pagination import paginate
+from todoenbalance.kit.security.tokens import hash_opaque_token
+
+
+class AccountRepository:
+    """Clients, staff and their one-time tokens in one practice."""
+
+    def __init__(self, session: TenantSession) -> None:
+        self._session = session
+
+    def add(self, row: Client | Staff | OneTimeToken | StaffAuditEntry) -> None:
+        """Insert with the next flush."""
+        self._session.add(row)
+
+    async def find_client(self, client_id: UUID) -> Client | None:
+        """By id, or None."""
+        return await self._session.get(Client, client_id)
+
+    async def find_client_by_email(self, email: str) -> Client | None:
+        """By e-mail, case folded, or None."""
+        return (
+            await self._session.scalars(select(Client).where(func.lower(Client.email) == email.lower()))
+        ).one_or_none()
+
+    async def find_staff(self, staff_id: UUID) -> Staff | None:
+        """By id, or None."""
+        return await self._session.get(Staff, staff_id)
+
+    async def find_staff_by_email(self, email: str) -> Staff | None:
+        """By e-mail, case folded, or None."""
+        return (
+            await self._session.scalars(select(Staff).where(func.lower(Staff.email) == email.lower()))
+        ).one_or_none()
+
+    async def page_of_clients(
+        self, *, search: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[Client], str | None]:
+        """Clients, newest first; ``search`` is part of a name or e-mail."""
+        statement = select(Client)
+        if search:
+            pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            name = func.concat_ws(" ", Client.first_name, Client.last_name)
+            statement = statement.where(or_(name.ilike(pattern), Client.email.ilike(pattern)))
+        return await paginate(self._session, statement, [Client.id], limit=limit, cursor=cursor, descending=True)
+
+    async def page_of_staff(self, *, limit: int, cursor: str | None) -> tuple[list[Staff], str | None]:
+        """Staff in the order they were invited."""
+        return await paginate(self._session, select(Staff), [Staff.id], limit=limit, cursor=cursor)
+
+    async def count_clients(self) -> int:
+        """How many clients the practice has."""
+        return (await self._session.scalar(select(func.count()).select_from(Client))) or 0
+
+    async def lock_owners(self) -> list[Staff]:
+        """Active owners, locked, so that two requests can't each remove the other one."""
+        statement = select(Staff).where(Staff.role == StaffRole.OWNER, Staff.is_active).order_by(Staff.id)
+        return list((await self._session.scalars(statement.with_for_update())).all())
+
+    async def list_owner_addresses(self) -> list[Staff]:
+        """Active owners, who hear about what concerns the practice as a whole."""
+        statement = select(Staff).where(Staff.role == StaffRole.OWNER, Staff.is_active).order_by(Staff.id)
+        return list((await self._session.scalars(statement)).all())
+
+    async def find_one_time_token(self, token: str, purpose: str) -> OneTimeToken | None:
+        """A live token of that purpose, locked so that it is spent once, or None."""
+        statement = (
+            select(OneTimeToken)
+            .where(
+                OneTimeToken.token_hash == hash_opaque_token(token),
+                OneTimeToken.purpose == purpose,
+                OneTimeToken.used_at.is_(None),
+                OneTimeToken.expires_at > clock.now(),
+            )
+            .with_for_update()
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def void_one_time_tokens(self, account_id: UUID, purpose: str) -> None:
+        """Make earlier links of that purpose useless."""
+        await self._session.execute(
+            update(OneTimeToken)
+            .where(
+                OneTimeToken.account_id == account_id,
+                OneTimeToken.purpose == purpose,
+                OneTimeToken.used_at.is_(None),
+            )
+            .values(used_at=clock.now())
+        )
+
+    async def revoke_sign_ins(self, kind: AccountKind, account_id: UUID) -> None:
+        """End every sign-in of an account."""
+        await self._session.execute(
+            update(RefreshToken)
+            .where(
+                RefreshToken.account_kind == kind,
+                RefreshToken.account_id == account_id,
+                RefreshToken.revoked_at.is_(None),
+            )
+            .values(revoked_at=clock.now())
+        )

@@ -1,0 +1,1 @@
+"""Making a practice: registry row, role, schema, owner and settings, in one transaction."""

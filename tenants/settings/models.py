@@ -1,0 +1,35 @@
+"""What a practice may set for itself: one row in its own schema."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, CheckConstraint, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from todoenbalance.kit.database import TenantBase
+
+
+class PracticeSettings(TenantBase):
+    """The practice's choices. ``hold_minutes``: how long an unpaid booking keeps its time.
+
+    ``cancellation_notice_hours``: a client who cancels at least so long before gets everything back,
+    later nothing. ``reminder_hours``: how long before the visit the reminder goes out.
+    """
+
+    __tablename__ = "practice_settings"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="only_one"),
+        CheckConstraint("hold_minutes BETWEEN 1 AND 1440", name="hold_minutes"),
+        CheckConstraint("cancellation_notice_hours BETWEEN 0 AND 720", name="cancellation_notice_hours"),
+        CheckConstraint("reminder_hours BETWEEN 1 AND 168", name="reminder_hours"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    payment_methods: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
+    hold_minutes: Mapped[int] = mapped_column(server_default=text("15"))
+    cancellation_notice_hours: Mapped[int] = mapped_column(server_default=text("24"))
+    reminder_hours: Mapped[int] = mapped_column(server_default=text("24"))
+    reveal_taken_email: Mapped[bool] = mapped_column(server_default=text("false"))
+    contact_email: Mapped[str | None] = mapped_column(String(320))
+    branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

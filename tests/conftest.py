@@ -1,0 +1,150 @@
+"""Fixtures: a real PostgreSQL per worker, migrated by the real revisions, and fresh practices in it.
+
+Practices are isolated by the product itself (a schema and a role each), so a test that needs a clean slate
+takes a fresh practice and commits as it likes; nothing is rolled back behind the code's back.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from migrations.runner import migrate_all
+from tests.support.practices import make_practice
+from todoenbalance.app import create_app
+from todoenbalance.devstack.postgres import EmbeddedPostgres
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.database_setup import prepare_database, secure_database
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.settings import Environment, PoolSettings, Settings
+from todoenbalance.kit.tenancy import TenantContext
+
+LOGIN_ROLE = "todoenbalance"
+LOGIN_PASSWORD = "tests-only"
+HttpFactory = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Tests run on asyncio, as the product does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server of this worker's own; what it loses in a crash is nobody's loss."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+def _settings(cluster: EmbeddedPostgres, database: str, **values: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "environment": Environment.TEST,
+            "base_domain": "localhost",
+            "public_port": 8000,
+            "database_url": SecretStr(cluster.url_for(database, LOGIN_ROLE, LOGIN_PASSWORD)),
+            "redis_url": SecretStr("redis://127.0.0.1:1/0"),
+            "secret_keys": SecretStr(f"test:{secrets.token_urlsafe(32)}"),
+            "pool": PoolSettings(size=5, overflow=15),
+        }
+        | values
+    )
+
+
+@pytest.fixture(scope="session")
+def settings(cluster: EmbeddedPostgres) -> Settings:
+    """Settings of this worker's database, which is prepared and migrated once."""
+    made = _settings(cluster, "todoenbalance_test")
+    prepare_database(admin_url=cluster.admin_url, login_url=made.database_url.get_secret_value())
+    report = asyncio.run(migrate_all(made))
+    assert report.ok, report.lines()
+    return made
+
+
+@pytest.fixture(scope="session")
+def template_database(cluster: EmbeddedPostgres) -> str:
+    """A migrated database without practices, to clone."""
+    made = _settings(cluster, "todoenbalance_template")
+    prepare_database(admin_url=cluster.admin_url, login_url=made.database_url.get_secret_value())
+    assert asyncio.run(migrate_all(made)).ok
+    return "todoenbalance_template"
+
+
+@pytest.fixture
+def fresh_settings(cluster: EmbeddedPostgres, template_database: str) -> Iterator[Settings]:
+    """Settings of a database of the test's own, for tests of what spans practices (queue, migrations)."""
+    name = f"fresh_{secrets.token_hex(4)}"
+    with psycopg.connect(cluster.admin_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template_database} OWNER {LOGIN_ROLE}".encode())
+    made = _settings(cluster, name)
+    secure_database(made.database_url.get_secret_value())
+    yield made
+    with psycopg.connect(cluster.admin_url, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """The process's tools over this worker's database."""
+    made = Runtime.from_settings(settings)
+    yield made
+    await made.database.close()
+
+
+@pytest.fixture
+async def fresh_runtime(fresh_settings: Settings) -> AsyncIterator[Runtime]:
+    """The same over a database of the test's own."""
+    made = Runtime.from_settings(fresh_settings)
+    yield made
+    await made.database.close()
+
+
+@pytest.fixture
+async def practice(runtime: Runtime) -> TenantContext:
+    """A fresh practice in Europe/Madrid, in euros, in Spanish."""
+    return await make_practice(runtime)
+
+
+@pytest.fixture
+async def other_practice(runtime: Runtime) -> TenantContext:
+    """Another fresh practice, which the first must never reach."""
+    return await make_practice(runtime, timezone="Atlantic/Canary")
+
+
+@pytest.fixture
+async def session(runtime: Runtime, practice: TenantContext) -> AsyncIterator[TenantSession]:
+    """A transaction of the practice, rolled back at the end unless the test commits."""
+    async with TenantSession(runtime.database.engine, practice) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def http(runtime: Runtime) -> AsyncIterator[HttpFactory]:
+    """``http(practice)`` (or ``http()`` for the platform's host): a client of the whole application in this process."""
+    app = create_app(runtime)
+    made: list[httpx.AsyncClient] = []
+
+    def factory(practice: TenantContext | None = None, **options: Any) -> httpx.AsyncClient:
+        host = f"{practice.slug}.localhost" if practice else "localhost"
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        made.append(httpx.AsyncClient(transport=transport, base_url=f"http://{host}:8000", **options))
+        return made[-1]
+
+    yield factory
+    for client in made:
+        await client.aclose()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A folder for what a test starts."""
+    return tmp_path / "data"

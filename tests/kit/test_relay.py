@@ -1,0 +1,184 @@
+"""The queue: handed over once, begun once, retried with back-off, parked, never lost."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tenants.registry.service import TenantDirectory
+from tests.support.practices import make_practice
+from todoenbalance.kit import clock
+from todoenbalance.kit.outbox import relay
+from todoenbalance.kit.outbox.dispatch import Dispatcher
+from todoenbalance.kit.outbox.models import OutboxEvent
+from todoenbalance.kit.outbox.publish import publish
+from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.settings import OutboxSettings
+from todoenbalance.kit.tenancy import TenantContext
+
+SETTINGS = OutboxSettings(batch_size=50, lease_seconds=60, max_attempts=3)
+
+
+@pytest.fixture
+async def fresh_practice(fresh_runtime: Runtime) -> TenantContext:
+    """A practice in a database where nothing else is queued."""
+    tenant = await make_practice(fresh_runtime)
+    async with fresh_runtime.database.platform() as session:
+        for row in await relay.hand_over_due(session, SETTINGS):
+            await relay.finish(session, row.event_id)
+    return tenant
+
+
+async def hand_over(runtime: Runtime, settings: OutboxSettings = SETTINGS) -> list[relay.Handover]:
+    async with runtime.database.platform() as session:
+        return await relay.hand_over_due(session, settings)
+
+
+async def row(runtime: Runtime, event_id: object) -> OutboxEvent | None:
+    async with runtime.database.platform() as session:
+        return await session.get(OutboxEvent, event_id)
+
+
+class Recorder:
+    """A handler that notes what it was given, and fails as told."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.seen: list[tuple[str, dict[str, object]]] = []
+
+    async def __call__(self, context: TenantEventContext, payload: dict[str, object]) -> None:
+        self.seen.append((context.tenant.key, payload))
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def dispatcher(runtime: Runtime, handler: Recorder) -> Dispatcher:
+    directory = TenantDirectory(runtime.database, runtime.settings)
+    return Dispatcher(runtime, directory, {"test.happened": [handler]})
+
+
+class TestHandingOver:
+    async def test_only_what_is_due_is_handed_over(self, fresh_runtime: Runtime, fresh_practice: TenantContext) -> None:
+        now = clock.now()
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            due = await publish(session, "test.happened", {})
+            later = await publish(session, "test.happened", {}, run_at=now + timedelta(hours=1))
+        assert [item.event_id for item in await hand_over(fresh_runtime)] == [due]
+        with clock.at(now + timedelta(hours=2)):
+            assert {item.event_id for item in await hand_over(fresh_runtime)} == {due, later}  # due: lease is over
+
+    async def test_relays_that_meet_share_the_rows(self, fresh_runtime: Runtime, fresh_practice: TenantContext) -> None:
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            published = {await publish(session, "test.happened", {"n": n}) for n in range(40)}
+        settings = SETTINGS.model_copy(update={"batch_size": 7})
+        batches = await asyncio.gather(*(hand_over(fresh_runtime, settings) for _ in range(10)))
+        handed = [item.event_id for batch in batches for item in batch]
+        assert len(handed) == len(set(handed))
+        assert set(handed) <= published
+
+    async def test_a_rolled_back_change_leaves_no_event(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext
+    ) -> None:
+        with pytest.raises(KeyError):
+            async with fresh_runtime.database.tenant(fresh_practice) as session:
+                await publish(session, "test.happened", {})
+                raise KeyError
+        assert await hand_over(fresh_runtime) == []
+
+
+class TestDelivering:
+    async def test_a_delivered_event_is_gone_and_its_handler_was_bound_to_its_practice(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext
+    ) -> None:
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            event_id = await publish(session, "test.happened", {"n": 1})
+        handler = Recorder()
+        [item] = await hand_over(fresh_runtime)
+        assert await dispatcher(fresh_runtime, handler).deliver(item.event_id, item.attempt)
+        assert handler.seen == [(fresh_practice.key, {"n": 1})]
+        assert await row(fresh_runtime, event_id) is None
+
+    async def test_a_message_that_the_broker_repeats_is_begun_once(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext
+    ) -> None:
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            await publish(session, "test.happened", {})
+        handler = Recorder(RetryLaterError("not yet", 60))
+        [item] = await hand_over(fresh_runtime)
+        worker = dispatcher(fresh_runtime, handler)
+        results = await asyncio.gather(*(worker.deliver(item.event_id, item.attempt) for _ in range(8)))
+        assert sum(results) == 1
+        assert len(handler.seen) == 1
+
+    async def test_a_worker_that_died_is_followed_by_another_after_the_lease(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext
+    ) -> None:
+        now = clock.now()
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            await publish(session, "test.happened", {})
+        [first] = await hand_over(fresh_runtime)
+        async with fresh_runtime.database.platform() as session:
+            assert await relay.begin(session, first.event_id, first.attempt)  # and the process is killed here
+        assert await hand_over(fresh_runtime) == []
+        handler = Recorder()
+        with clock.at(now + timedelta(seconds=SETTINGS.lease_seconds + 1)):
+            [second] = await hand_over(fresh_runtime)
+            assert await dispatcher(fresh_runtime, handler).deliver(second.event_id, second.attempt)
+        assert len(handler.seen) == 1
+
+    async def test_failures_back_off_and_then_park_and_block_nobody(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext
+    ) -> None:
+        settings = fresh_runtime.settings.outbox
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            poisoned = await publish(session, "test.happened", {"n": 1})
+            fine = await publish(session, "test.happened", {"n": 2})
+        handler = Recorder(*(ValueError(f"broken {n}") for n in range(100)))
+        worker = dispatcher(fresh_runtime, handler)
+        now, waits = clock.now(), []
+        for _ in range(settings.max_attempts):
+            state = await row(fresh_runtime, poisoned)
+            assert state is not None
+            assert state.parked_at is None
+            now = max(now, state.run_at) + timedelta(seconds=1)
+            with clock.at(now):
+                for item in await hand_over(fresh_runtime):
+                    if item.event_id == poisoned:
+                        await worker.deliver(item.event_id, item.attempt)
+            state = await row(fresh_runtime, poisoned)
+            assert state is not None
+            waits.append((state.run_at - now).total_seconds())
+        assert state.parked_at is not None
+        assert "ValueError: broken" in (state.last_error or "")
+        assert waits[4] > waits[0]
+        assert waits[0] <= settings.backoff_base_seconds
+        handler.failures.clear()
+        with clock.at(now + timedelta(days=1)):
+            [item] = await hand_over(fresh_runtime)
+            assert item.event_id == fine
+            assert await worker.deliver(item.event_id, item.attempt)
+
+    async def test_not_yet_never_parks(self, fresh_runtime: Runtime, fresh_practice: TenantContext) -> None:
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            event_id = await publish(session, "test.happened", {})
+        handler = Recorder(*(RetryLaterError("not yet", 1) for _ in range(30)))
+        worker, now = dispatcher(fresh_runtime, handler), clock.now()
+        for turn in range(30):
+            with clock.at(now + timedelta(seconds=2 * turn)):
+                [item] = await hand_over(fresh_runtime)
+                await worker.deliver(item.event_id, item.attempt)
+        state = await row(fresh_runtime, event_id)
+        assert state is not None
+        assert state.parked_at is None
+
+    async def test_a_topic_that_nobody_subscribed_to_is_kept_for_a_person(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext
+    ) -> None:
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            event_id = await publish(session, "test.unheard", {})
+        [item] = await hand_over(fresh_runtime)
+        await dispatcher(fresh_runtime, Recorder()).deliver(item.event_id, item.attempt)
+        state = await row(fresh_runtime, event_id)
+        assert state is not None
+        assert "UnboundEventError" in (state.last_error or "")

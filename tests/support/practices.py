@@ -1,0 +1,110 @@
+"""Databases and practices for tests: the real migrations, the real provisioning."""
+
+import secrets
+from dataclasses import dataclass
+
+from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
+from tenants.accounts.service import audience, authenticate_staff, make_staff, start_session
+from tenants.provisioning.service import NewOwner, NewTenant, provision_tenant
+from tenants.registry.service import to_context
+from todoenbalance.kit import clock
+from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.passwords import hash_password
+from todoenbalance.kit.tenancy import TenantContext
+
+PASSWORD = "correct horse battery"
+_hashed: list[str] = []
+
+
+async def hashed_password() -> str:
+    """The hash of :data:`PASSWORD`, made once a process: hashing is slow on purpose."""
+    if not _hashed:
+        _hashed.append(await hash_password(PASSWORD))
+    return _hashed[0]
+
+
+async def make_practice(
+    runtime: Runtime,
+    *,
+    slug: str | None = None,
+    timezone: str = "Europe/Madrid",
+    locale: str = "es",
+    currency: str = "EUR",
+) -> TenantContext:
+    """A fresh practice, made as operators make one."""
+    slug = slug or f"p{secrets.token_hex(6)}"
+    new = NewTenant(
+        slug=slug,
+        name=f"Consulta {slug}",
+        country="ES",
+        timezone=timezone,
+        locale=locale,
+        currency=currency,
+        owner=NewOwner(f"owner@{slug}.example.com", "Olga", "Dueña"),
+    )
+    async with runtime.database.platform() as session:
+        tenant, _ = await provision_tenant(session, runtime.settings, new)
+        return to_context(tenant, f"{slug}.{runtime.settings.base_domain}")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """An account and the header that acts as it."""
+
+    id: object
+    email: str
+    headers: dict[str, str]
+    refresh_token: str
+
+
+async def make_client(runtime: Runtime, tenant: TenantContext, email: str | None = None, **fields: object) -> SignedIn:
+    """A client with a verified address, signed in."""
+    email = email or f"client-{secrets.token_hex(4)}@example.com"
+    now = clock.now()
+    values: dict[str, object] = {
+        "id": new_id(),
+        "email": email,
+        "hashed_password": await hashed_password(),
+        "is_active": True,
+        "is_verified": True,
+        "first_name": "Carla",
+        "last_name": "Cliente",
+        "locale": tenant.locale,
+        "timezone": tenant.timezone,
+        "privacy_accepted_at": now,
+        "created_at": now,
+    } | fields
+    async with runtime.database.tenant(tenant) as session:
+        client = Client(**values)
+        session.add(client)
+        await session.flush()  # the id must be there before the session row
+        pair = await start_session(session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, client.id)
+    return SignedIn(client.id, email, {"Authorization": f"Bearer {pair.access_token}"}, pair.refresh_token)
+
+
+async def make_staff_member(
+    runtime: Runtime, tenant: TenantContext, role: StaffRole = StaffRole.OWNER, email: str | None = None
+) -> SignedIn:
+    """A member of staff who has accepted the invitation, signed in."""
+    email = email or f"{role}-{secrets.token_hex(4)}@example.com"
+    async with runtime.database.tenant(tenant) as session:
+        staff: Staff = make_staff(email, "Sara", "Sanitaria", role, tenant.locale)
+        staff.hashed_password = await hashed_password()
+        staff.accepted_at = clock.now()
+        session.add(staff)
+        await session.flush()  # the id must be there before the session row
+        pair = await start_session(session, runtime.signer, runtime.settings.auth, AccountKind.STAFF, staff.id)
+    return SignedIn(staff.id, email, {"Authorization": f"Bearer {pair.access_token}"}, pair.refresh_token)
+
+
+__all__ = [
+    "PASSWORD",
+    "SignedIn",
+    "audience",
+    "authenticate_staff",
+    "hashed_password",
+    "make_client",
+    "make_practice",
+    "make_staff_member",
+]
