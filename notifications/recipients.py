@@ -82,12 +82,12 @@ async def find_contact_address(session: TenantSession) -> str | None:
     return settings.contact_email if settings else None
 
 
-async def list_practice_recipients(session: TenantSession, staff_id: UUID | None = None) -> list[Recipient]:
-    """Who hears of something on the practice's side: ``staff_id`` if given, the owners, the contact address.
+async def list_practice_recipients(session: TenantSession, *staff_ids: UUID | None) -> list[Recipient]:
+    """Who hears of something on the practice's side: ``staff_ids`` (None is nobody), owners, contact address.
 
     Each address once: an owner who is also the practitioner, or whose address is the contact, gets one mail.
     """
-    candidates = [Recipient.staff(staff_id)] if staff_id else []
+    candidates = [Recipient.staff(staff_id) for staff_id in staff_ids if staff_id]
     candidates += [Recipient.staff(owner.id) for owner in await list_owners(session)]
     candidates.append(Recipient.practice_contact())
     by_address: dict[str, Recipient] = {}

@@ -174,7 +174,8 @@ async def _assemble(
     session: TenantSession, runtime: Runtime, message_id: UUID, kind: str, reader: Reader, composed: ComposedMail
 ) -> Mail:
     sender = runtime.settings.mail
-    values = {"first_name": reader.first_name} | composed.values
+    reply_to = await find_contact_address(session)
+    values = {"first_name": reader.first_name, "can_reply": reply_to is not None} | composed.values
     rendered = render_mail(composed.template or kind, reader.locale, session.tenant.name, values)
     return Mail(
         id=message_id,
@@ -184,7 +185,7 @@ async def _assemble(
         html=rendered.html,
         sender_name=session.tenant.name,
         sender_address=sender.sender_address,
-        reply_to=await find_contact_address(session),
+        reply_to=reply_to,
         headers={
             "Message-ID": f"<{message_id}@{sender.sender_address.rpartition('@')[2]}>",
             "Auto-Submitted": "auto-generated",  # RFC 3834, 5: no holiday answers to it

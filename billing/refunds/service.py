@@ -30,7 +30,7 @@ _log = get_logger("billing.refunds")
 
 
 class RefundCause(StrEnum):
-    """Why money goes back. The middle three are the system's own: money that could not be used."""
+    """Why money goes back: it was cancelled by somebody's decision, could not be used, or staff gave it back."""
 
     CANCELLATION = "cancellation"
     LATE_SLOT_TAKEN = "late_slot_taken"
@@ -170,7 +170,7 @@ async def _ask(provider: PaymentProvider, order_ref: str, refund: Refund, curren
             order_ref,
             refund_id=refund.id,
             amount=Money(refund.amount_minor, currency),
-            reason=refund.cause,
+            reason=refund.cause,  # not the staff's own words: they may be about somebody's health
             idempotency_key=f"refund:{refund.id}",
         )
     except DeclinedError as error:

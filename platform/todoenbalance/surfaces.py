@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter, FastAPI
 
+from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
-from admin_portal import people, practice_settings
+from admin_portal import payments as staff_payments
+from admin_portal import people, practice_settings, practitioners, services, time_slots
+from billing.providers.sandbox import is_sandbox_available
+from billing.providers.sandbox_pages import router as sandbox_router
+from billing.webhooks.endpoints import router as webhooks_router
+from notifications import endpoints as mailbox
+from scheduling.appointments.endpoints import router as appointments_router
+from scheduling.availability.endpoints import router as availability_router
+from scheduling.catalogue.endpoints import router as catalogue_router
+from scheduling.checkout.endpoints import router as checkout_router
 from tenants.accounts.endpoints import auth_router, users_router
 from tenants.settings.endpoints import router as practice_router
 from todoenbalance.kit.settings import Settings
@@ -22,7 +32,15 @@ def practice_surface(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     api = APIRouter(prefix="/api/v1")
-    for router in (auth_router, users_router, practice_router):
+    for router in (
+        auth_router,
+        users_router,
+        practice_router,
+        catalogue_router,
+        availability_router,
+        appointments_router,
+        checkout_router,
+    ):
         api.include_router(router)
     admin = APIRouter(prefix="/admin")
     for router in (
@@ -30,12 +48,19 @@ def practice_surface(settings: Settings) -> FastAPI:
         people.clients_router,
         people.staff_router,
         practice_settings.router,
+        services.router,
+        practitioners.router,
+        time_slots.router,
+        staff_appointments.router,
+        staff_payments.router,
     ):
         admin.include_router(router)
     api.include_router(admin)
     app.include_router(api)
+    app.include_router(mailbox.router)
+    if is_sandbox_available(settings):
+        app.include_router(sandbox_router)
     install_docs(app, "/api/v1/docs")
-    del settings
     return app
 
 
@@ -53,6 +78,8 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operators.auth_router)
     api.include_router(operators.router)
     app.include_router(api)
+    app.include_router(mailbox.platform_router)
+    app.include_router(webhooks_router)
     install_docs(app, "/api/v1/platform/docs")
     del settings
     return app

@@ -5,8 +5,9 @@ that it has left, is not sent (a newer event has its own mail). What a client wr
 their health and is never part of a mail.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,13 +18,16 @@ from notifications.recipients import Recipient, RecipientKind, find_contact_addr
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
 from scheduling.appointments.calendar import CANCEL, REQUEST, CalendarParty, render_appointment
+from scheduling.appointments.history import ChangeKind
 from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.repository import AppointmentRepository
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.accounts.models import Client
 from tenants.accounts.service import get_client
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
@@ -49,16 +53,34 @@ class _Booking:
     service: Service
     practitioner: Practitioner
     client: Client
+    was_confirmed: bool
+    moved_from: datetime | None
 
 
 async def _find_booking(session: TenantSession, notice: Notice, status: AppointmentStatus) -> _Booking | None:
     """The booking, if it still is what the notice is about: that version, in that state."""
-    appointment = await session.get(Appointment, notice.subject_id)
+    appointment = await AppointmentRepository(session).find(notice.subject_id)
     if appointment is None or appointment.version != notice.version or appointment.status != status:
         return None
     service = await get_service(session, appointment.service_id)
     practitioner = await get_practitioner(session, appointment.practitioner_id)
-    return _Booking(appointment, service, practitioner, await get_client(session, appointment.client_id))
+    client = await get_client(session, appointment.client_id)
+    moved = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.MOVED)
+    return _Booking(
+        appointment,
+        service,
+        practitioner,
+        client,
+        was_confirmed=await _was_confirmed(session, appointment),
+        moved_from=datetime.fromisoformat(moved.detail["from"]) if moved else None,
+    )
+
+
+async def _was_confirmed(session: TenantSession, appointment: Appointment) -> bool:
+    """Whether anyone was ever told that it takes place: a hold that is given up before was news to nobody."""
+    if appointment.amount_due_minor == 0:
+        return True
+    return await AppointmentRepository(session).find_change(appointment.id, ChangeKind.CONFIRMED) is not None
 
 
 def _timezone(notice: Notice, booking: _Booking) -> str:
@@ -85,6 +107,8 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
         "client": f"{booking.client.first_name} {booking.client.last_name}".strip(),
         "when": when,
         "local_when": there if elsewhere else None,
+        "before": describe(booking.moved_from, zone, locale) if booking.moved_from else None,
+        "was_confirmed": booking.was_confirmed,
         "location_kind": appointment.location_kind,
         "meeting_url": appointment.meeting_url if appointment.location_kind == "online" else None,
         "price": Money(appointment.price_minor, appointment.currency).format(locale) if paid_for else None,
@@ -116,24 +140,24 @@ async def _calendar_entry(
     )
 
 
-async def _compose_with_entry(
-    session: TenantSession, runtime: Runtime, notice: Notice, status: AppointmentStatus, method: str
-) -> ComposedMail | None:
-    booking = await _find_booking(session, notice, status)
-    if booking is None:
-        return None
-    entry = await _calendar_entry(session, runtime, notice, booking, method)
-    return ComposedMail(_values(session, runtime, notice, booking), (entry,))
-
-
 async def compose_standing(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the client, of an appointment that was confirmed or moved, with the entry for their calendar."""
-    return await _compose_with_entry(session, runtime, notice, AppointmentStatus.CONFIRMED, REQUEST)
+    booking = await _find_booking(session, notice, AppointmentStatus.CONFIRMED)
+    if booking is None:
+        return None
+    entry = await _calendar_entry(session, runtime, notice, booking, REQUEST)
+    return ComposedMail(_values(session, runtime, notice, booking), (entry,))
 
 
 async def compose_cancelled(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the client, of a cancelled appointment, with what takes it out of their calendar."""
-    return await _compose_with_entry(session, runtime, notice, AppointmentStatus.CANCELLED, CANCEL)
+    booking = await _find_booking(session, notice, AppointmentStatus.CANCELLED)
+    if booking is None:
+        return None
+    values = _values(session, runtime, notice, booking)
+    if not booking.was_confirmed:  # it never was in a calendar
+        return ComposedMail(values)
+    return ComposedMail(values, (await _calendar_entry(session, runtime, notice, booking, CANCEL),))
 
 
 async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -153,7 +177,9 @@ async def compose_standing_practice(session: TenantSession, runtime: Runtime, no
 async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the practice, of a cancelled appointment."""
     booking = await _find_booking(session, notice, AppointmentStatus.CANCELLED)
-    return ComposedMail(_values(session, runtime, notice, booking)) if booking else None
+    if booking is None or not booking.was_confirmed:
+        return None
+    return ComposedMail(_values(session, runtime, notice, booking))
 
 
 def register_appointment_mails() -> None:
@@ -173,7 +199,7 @@ async def _announce(
 ) -> None:
     version = int(payload["version"])
     async with context.runtime.database.tenant(context.tenant) as session:
-        appointment = await session.get(Appointment, UUID(payload["appointment_id"]))
+        appointment = await AppointmentRepository(session).find(UUID(payload["appointment_id"]))
         if appointment is None or appointment.version != version:
             return
         subject = appointment.id
@@ -185,9 +211,20 @@ async def _announce(
             recipients=[Recipient.client(appointment.client_id)],
         )
         if practice_kind is not None:
-            practitioner = await get_practitioner(session, appointment.practitioner_id)
-            recipients = await list_practice_recipients(session, practitioner.staff_id)
+            concerned = await _concerned_staff(session, appointment, practice_kind)
+            recipients = await list_practice_recipients(session, *concerned)
             await announce(session, practice_kind, subject_id=subject, version=version, recipients=recipients)
+
+
+async def _concerned_staff(session: TenantSession, appointment: Appointment, kind: str) -> list[UUID | None]:
+    """The practitioner, and, of a move, the one from whom it was taken."""
+    concerned = [(await get_practitioner(session, appointment.practitioner_id)).staff_id]
+    moved = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.MOVED)
+    if kind == MOVED_PRACTICE and moved is not None:
+        with suppress(NotFoundError):  # a practitioner without appointments may have been removed
+            former = await get_practitioner(session, UUID(moved.detail["from_practitioner_id"]))
+            concerned.append(former.staff_id)
+    return concerned
 
 
 async def on_appointment_confirmed(context: TenantEventContext, payload: dict[str, Any]) -> None:

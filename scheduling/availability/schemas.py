@@ -1,15 +1,15 @@
 """The list of free times."""
 
-import json
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from scheduling.availability.grid import offset_at, segments
-from scheduling.availability.service import Slot
+from scheduling.availability.grid import segments
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local wall clock time is reckoned from it
 
 
 class TimeSlotItem(BaseModel):
@@ -20,47 +20,45 @@ class TimeSlotItem(BaseModel):
     practitioner_id: UUID
 
 
-def render_slots(slots: list[Slot], duration: timedelta, zone: ZoneInfo) -> str:
-    """``slots`` as the JSON of a page, instants with ``zone``'s offset.
+def render_slots(offered: Mapping[UUID, list[int]], duration: timedelta, zone: ZoneInfo) -> str:
+    """Starts as the JSON of a page, in order of time, instants with ``zone``'s offset.
 
-    Sixty-two days of several practitioners are thousands of items, so this writes the text itself: zones are
-    asked once for each stretch of one offset, and nothing is validated that we made ourselves.
+    Sixty-two days of several practitioners are thousands of items, so this writes the text itself: each
+    instant once, with a zone look-up a day, and nothing is validated that we made ourselves.
     """
     seconds = int(duration.total_seconds())
-    if not slots:
-        return '{"items":[],"next_cursor":null}'
-    clock = _Renderer(slots[0].starts_at, slots[-1].starts_at + seconds, zone)
-    people = {one.practitioner_id: json.dumps(str(one.practitioner_id)) for one in slots}
-    items = ",".join(
-        f'{{"starts_at":"{clock.render(start)}","ends_at":"{clock.render(start + seconds)}",'
-        f'"practitioner_id":{people[practitioner_id]}}}'
-        for start, practitioner_id in slots
-    )
-    return f'{{"items":[{items}],"next_cursor":null}}'
+    starts = {start for many in offered.values() for start in many}
+    texts = _render_instants(sorted(starts | {start + seconds for start in starts}), zone)
+    items = [
+        (start, f'{{"starts_at":"{texts[start]}","ends_at":"{texts[start + seconds]}","practitioner_id":"{one}"}}')
+        for one, many in offered.items()
+        for start in many
+    ]
+    items.sort()
+    return f'{{"items":[{",".join([text for _, text in items])}],"next_cursor":null}}'
 
 
-class _Renderer:
-    """Instants between two bounds as RFC 3339 text of one zone."""
+def _render_instants(instants: list[int], zone: ZoneInfo) -> dict[int, str]:
+    """RFC 3339 texts of ``instants``, which are in order."""
+    if not instants:
+        return {}
+    texts: dict[int, str] = {}
+    times: dict[int, str] = {}
+    stretches = segments(instants[0], instants[-1] + 1, zone)
+    end, offset, day_text, zone_text = instants[0], 0, "", ""
+    for instant in instants:
+        while instant >= end:
+            begin, end, offset = next(stretches)
+            day_text = (_EPOCH + timedelta(seconds=begin + offset)).date().isoformat()
+            zone_text = _offset_text(offset)
+        time = (instant + offset) % 86_400
+        time_text = times.get(time)
+        if time_text is None:
+            time_text = times[time] = f"T{time // 3600:02}:{time // 60 % 60:02}:{time % 60:02}"
+        texts[instant] = f"{day_text}{time_text}{zone_text}"
+    return texts
 
-    def __init__(self, first: int, last: int, zone: ZoneInfo) -> None:
-        self._zone = zone
-        self._stretches = list(self._merge(first, last + 1))
-        self._texts: dict[int, str] = {}
 
-    def _merge(self, first: int, last: int) -> Iterator[tuple[int, timezone]]:
-        """(end, offset) of the stretches under one offset."""
-        current, until = offset_at(first, self._zone), first
-        for _, end, offset in segments(first, last, self._zone):
-            if offset != current:
-                yield until, timezone(timedelta(seconds=current))
-                current = offset
-            until = end
-        yield until, timezone(timedelta(seconds=current))
-
-    def render(self, seconds: int) -> str:
-        """One instant; the end of one slot is often the start of another, so texts are kept."""
-        text = self._texts.get(seconds)
-        if text is None:
-            offset = next(offset for end, offset in self._stretches if seconds < end)
-            text = self._texts[seconds] = datetime.fromtimestamp(seconds, offset).isoformat()
-        return text
+def _offset_text(offset: int) -> str:
+    hours, minutes = divmod(abs(offset) // 60, 60)
+    return f"{'-' if offset < 0 else '+'}{hours:02}:{minutes:02}"

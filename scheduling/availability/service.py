@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,13 +21,6 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
 
 LONGEST_LIST_DAYS = 62
-
-
-class Slot(NamedTuple):
-    """One offered start, in seconds since 1970."""
-
-    starts_at: int
-    practitioner_id: UUID
 
 
 class Verdict(StrEnum):
@@ -83,10 +76,11 @@ async def list_slots(
     end_day: date,
     zone: ZoneInfo,
     practitioner_id: UUID | None = None,
-) -> list[Slot]:
+) -> dict[UUID, list[int]]:
     """Every start that can be booked on the local days from ``first_day`` up to, not including, ``end_day``.
 
-    In order of time. Raises :class:`InvalidInputError` for days in the wrong order or more than 62 of them.
+    Per practitioner, in order of time, in seconds since 1970. Raises :class:`InvalidInputError` for days in
+    the wrong order or more than 62 of them.
     """
     days = (end_day - first_day).days
     if days <= 0:
@@ -97,7 +91,7 @@ async def list_slots(
     first = max(midnight(first_day, zone), now + rules.minimum_notice)
     last = min(midnight(end_day, zone) - timedelta(seconds=1), now + rules.horizon)
     if last < first:
-        return []
+        return {}
     window = rules.window(first, last + rules.duration, now, practitioner_id=practitioner_id)
     found = await find_availability(session, window, with_open=False)
     rule = Cut(
@@ -106,13 +100,7 @@ async def list_slots(
         first=-int(-first.timestamp() // 1),
         last=int(last.timestamp()),
     )
-    slots = [
-        Slot(start, one.practitioner_id)
-        for one in found.values()
-        for start in cut(_seconds(one.free), ZoneInfo(one.timezone), rule)
-    ]
-    slots.sort()
-    return slots
+    return {key: list(cut(_seconds(one.free), ZoneInfo(one.timezone), rule)) for key, one in found.items()}
 
 
 def _seconds(spans: list[Span]) -> list[tuple[int, int]]:

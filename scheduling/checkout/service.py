@@ -20,8 +20,10 @@ from billing.providers.port import ProviderError
 from billing.providers.registry import usable_methods
 from billing.refunds.service import AUTOMATIC_CAUSES, RefundCause, request_refund
 from scheduling.appointments import service as appointments
+from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.service import ConfirmOutcome
+from scheduling.appointments.service import ConfirmOutcome, effective_status
 from scheduling.catalogue.service import get_service
 from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
 from scheduling.checkout.return_urls import resolve_way_back
@@ -37,7 +39,6 @@ from todoenbalance.kit.tenancy import TenantContext
 
 _log = get_logger("scheduling.checkout")
 
-PAYABLE_KIND = "appointment"
 OPERATION = "POST /payments"
 CREATED = 201
 
@@ -123,21 +124,22 @@ async def _open(session: TenantSession, runtime: Runtime, client_id: UUID, wante
     _check_payable(appointment)
     payable = await _payable(session, appointment)
     payment = await payments.open_payment(session, payable, wanted.method, **ways_back)
-    if wanted.method == OFFLINE and appointment.status == AppointmentStatus.HELD:
-        await appointments.confirm_offline(session, appointment.id)
+    if wanted.method == OFFLINE:
+        outcome = await appointments.confirm_offline(session, appointment.id, actor=Actor.client(client_id))
+        if outcome is ConfirmOutcome.SLOT_TAKEN:
+            raise HoldExpiredError
+        if outcome is ConfirmOutcome.NOT_BOOKABLE:
+            raise AppointmentNotPayableError
     return payment
 
 
 def _check_payable(appointment: Appointment) -> None:
     """A held time, or a confirmed one that was to be paid at the visit."""
-    if appointment.status == AppointmentStatus.EXPIRED:
+    status = effective_status(appointment)
+    if status is AppointmentStatus.EXPIRED:
         raise HoldExpiredError
-    if appointment.status == AppointmentStatus.HELD:
-        if appointment.hold_expires_at is not None and appointment.hold_expires_at <= clock.now():
-            raise HoldExpiredError
-    elif appointment.status != AppointmentStatus.CONFIRMED:
-        raise AppointmentNotPayableError
-    if appointment.amount_due_minor == 0:
+    is_payable = status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED) and appointment.amount_due_minor > 0
+    if not is_payable:
         raise AppointmentNotPayableError
 
 

@@ -149,6 +149,7 @@ class TestDelivering:
             state = await row(fresh_runtime, poisoned)
             assert state is not None
             waits.append((state.run_at - now).total_seconds())
+        assert state is not None
         assert state.parked_at is not None
         assert "ValueError: broken" in (state.last_error or "")
         assert waits[4] > waits[0]

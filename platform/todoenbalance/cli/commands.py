@@ -100,3 +100,90 @@ def doctor(as_json: AsJson = False) -> int:
     from todoenbalance.cli.database import run_doctor
 
     return run_doctor(as_json=as_json)
+
+
+operator_app = typer.Typer(help="Operators of the platform.", no_args_is_help=True)
+tenant_app = typer.Typer(help="Practices.", no_args_is_help=True)
+app.add_typer(operator_app, name="operator")
+app.add_typer(tenant_app, name="tenant")
+
+Practice = Annotated[str, typer.Argument(help="The practice's slug or key.", metavar="PRACTICE")]
+Why = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
+
+
+@operator_app.command("create")
+def operator_create(
+    email: Annotated[str, typer.Option(help="What the operator signs in with.")],
+    first_name: Annotated[str, typer.Option()] = "",
+    last_name: Annotated[str, typer.Option()] = "",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input, not the terminal.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an operator; asks for the password."""
+    from todoenbalance.cli.operators import create
+
+    create(
+        email=email,
+        first_name=first_name,
+        last_name=last_name,
+        password_stdin=password_stdin,
+        as_json=as_json,
+    )
+
+
+@tenant_app.command("create")
+def tenant_create(
+    slug: Annotated[str, typer.Option(help="Its subdomain.")],
+    name: Annotated[str, typer.Option(help="What its clients read.")],
+    owner_email: Annotated[str, typer.Option(help="Who is invited to run it.")],
+    owner_first_name: Annotated[str, typer.Option()],
+    owner_last_name: Annotated[str, typer.Option()],
+    country: Annotated[str, typer.Option(help="ISO 3166 code.")] = "ES",
+    timezone: Annotated[str, typer.Option(help="IANA time zone.")] = "Europe/Madrid",
+    locale: Annotated[str, typer.Option(help="es or en.")] = "es",
+    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "EUR",
+    plan: Annotated[str, typer.Option()] = "standard",
+    as_json: AsJson = False,
+) -> None:
+    """Make a practice, whole or not at all, and invite its owner."""
+    from todoenbalance.cli.tenants import create
+    from todoenbalance.operators.schemas import TenantIn
+
+    owner = {"email": owner_email, "first_name": owner_first_name, "last_name": owner_last_name}
+    fields = {
+        "slug": slug,
+        "name": name,
+        "country": country,
+        "timezone": timezone,
+        "locale": locale,
+        "currency": currency,
+        "plan": plan,
+        "owner": owner,
+    }
+    create(TenantIn.model_validate(fields), as_json=as_json)
+
+
+@tenant_app.command("list")
+def tenant_list(as_json: AsJson = False) -> None:
+    """Every practice, newest first."""
+    from todoenbalance.cli.tenants import show_all
+
+    show_all(as_json=as_json)
+
+
+@tenant_app.command("suspend")
+def tenant_suspend(practice: Practice, reason: Why, as_json: AsJson = False) -> None:
+    """Stop serving a practice; nothing is deleted."""
+    from todoenbalance.cli.tenants import suspend
+
+    suspend(practice, reason, as_json=as_json)
+
+
+@tenant_app.command("reactivate")
+def tenant_reactivate(practice: Practice, reason: Why, as_json: AsJson = False) -> None:
+    """Serve a suspended practice again."""
+    from todoenbalance.cli.tenants import reactivate
+
+    reactivate(practice, reason, as_json=as_json)

@@ -36,7 +36,7 @@ def _sentence(error: BaseException) -> str:
         case ProblemError():
             return _one_line(error.detail())
         case ValidationError():
-            return _settings_sentence(error)
+            return _validation_sentence(error)
         case sqlalchemy.exc.DBAPIError(orig=BaseException() as cause):
             return _sentence(cause)
         case psycopg.OperationalError():
@@ -53,18 +53,20 @@ def _sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _settings_sentence(error: "ValidationError") -> str:
+def _validation_sentence(error: "ValidationError") -> str:
+    """What is missing, then what is wrong; settings are named as the variables that set them."""
+    is_settings = error.title.endswith("Settings")
     missing, wrong = [], []
     for entry in error.errors():
-        name = "TODOENBALANCE_" + "__".join(str(part) for part in entry["loc"]).upper()
+        path = [str(part) for part in entry["loc"]]
+        name = "TODOENBALANCE_" + "__".join(path).upper() if is_settings else ".".join(path)
+        message = entry["msg"].removeprefix("Value error, ")
         if entry["type"] == "missing":
             missing.append(name)
-        elif entry["loc"]:
-            wrong.append(f"{name}: {entry['msg']}")
         else:
-            wrong.append(entry["msg"].removeprefix("Value error, "))
+            wrong.append(f"{name}: {message}" if path else message)
     parts = [f"missing: {', '.join(missing)}"] if missing else []
-    return _one_line("settings: " + "; ".join(parts + wrong))
+    return _one_line(("settings: " if is_settings else "") + "; ".join(parts + wrong))
 
 
 def _one_line(text: str) -> str:

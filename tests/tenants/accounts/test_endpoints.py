@@ -264,7 +264,7 @@ class TestStaff:
         self, http: HttpFactory, practice: TenantContext, runtime: Runtime
     ) -> None:
         owner, here = await make_staff_member(runtime, practice), http(practice)
-        for body in (
+        bodies: list[dict[str, object]] = [
             {"payment_methods": []},
             {"payment_methods": ["stripe"]},
             {"payment_methods": ["barter"]},
@@ -272,6 +272,7 @@ class TestStaff:
             {"hold_minutes": 0},
             {"unknown": 1},
             {"branding": {"primary_colour": "red; background: url(x)"}},
-        ):
+        ]
+        for body in bodies:
             answer = await here.patch("/api/v1/admin/settings", json=body, headers=owner.headers)
             assert_problem(answer, 422, "validation_error")

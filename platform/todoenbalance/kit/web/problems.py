@@ -1,4 +1,4 @@
-"""Every failure leaves as RFC 9457 ``application/problem+json``, in one shape."""
+"""Every failure leaves as RFC 9457 ``application/problem+json``, in one shape; browsers get a page instead."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +8,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
-from todoenbalance.kit.errors import InvalidInputError, ProblemError
+from todoenbalance.kit.errors import InvalidInputError, NotFoundError, ProblemError
 from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.pages.errors import error_page, wants_page
 from todoenbalance.kit.web.context import find_context
 
 _log = get_logger("http")
@@ -61,8 +62,12 @@ def problem_response(
     detail: str,
     errors: list[dict[str, Any]] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    """A problem document as an answer."""
+) -> Response:
+    """A problem document as an answer, or a page that says the same to a browser outside the API's paths."""
+    if wants_page(request):
+        page = error_page(request, status, detail)
+        page.headers.update(headers or {})
+        return page
     context = find_context(request.scope)
     body: dict[str, Any] = {
         "type": f"urn:todoenbalance:problem:{code}",
@@ -77,7 +82,7 @@ def problem_response(
     return JSONResponse(body, status, headers=dict(headers or {}), media_type="application/problem+json")
 
 
-def render_problem(request: Request, problem: ProblemError) -> JSONResponse:
+def render_problem(request: Request, problem: ProblemError) -> Response:
     """A business failure as an answer, in the reader's language."""
     context = find_context(request.scope)
     return problem_response(
@@ -91,12 +96,12 @@ def render_problem(request: Request, problem: ProblemError) -> JSONResponse:
     )
 
 
-async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class alone
     return render_problem(request, error)
 
 
-async def _on_validation(request: Request, error: Exception) -> JSONResponse:
+async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     # What was sent (`input`) stays out of the answer and of every log: it may be a password.
     errors = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
@@ -112,19 +117,27 @@ async def _on_validation(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     return problem_response(
         request,
         status=error.status_code,
         code=_CODES.get(error.status_code, "http_error"),
         title=_TITLES.get(error.status_code, "Error"),
-        detail=str(error.detail),
+        detail=_http_detail(request, error),
         headers=error.headers,
     )
 
 
-async def _on_data_error(request: Request, error: Exception) -> JSONResponse:
+def _http_detail(request: Request, error: HTTPException) -> str:
+    """Starlette's own words for programs; people are told of a missing page in their language."""
+    context = find_context(request.scope)
+    if error.status_code == 404 and context is not None and wants_page(request):
+        return NotFoundError().detail(context.locale)
+    return str(error.detail)
+
+
+async def _on_data_error(request: Request, error: Exception) -> Response:
     """A value that no column can hold (a NUL character, a number out of range): the input's fault."""
     _log.warning("unstorable_input", error=type(error).__name__)
     return problem_response(
@@ -137,7 +150,7 @@ async def _on_data_error(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _on_unexpected(request: Request, error: Exception) -> Response:
     _log.error("unhandled", exc_info=error)
     return problem_response(
         request,

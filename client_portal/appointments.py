@@ -1,0 +1,259 @@
+"""A client's own appointments: list, details, paying, moving, cancelling, calendar entry."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError, ProviderUnavailableError
+from billing.providers.registry import usable_methods
+from client_portal.booking import read_choice, read_day, read_instant, render_times
+from client_portal.page import ClientPage, SignedIn
+from client_portal.paying import settle_payments, start_paying
+from client_portal.views import (
+    cancellation_terms,
+    look_at_cancelling,
+    method_choices,
+    payments_of,
+    view_appointment,
+)
+from notifications.formats import describe
+from scheduling.appointments import service
+from scheduling.appointments.calendar import render_appointment
+from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
+from scheduling.appointments.history import Actor
+from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.repository import AppointmentFilter
+from scheduling.appointments.schemas import CancelRequest
+from scheduling.catalogue.service import get_offered_service, get_practitioner, get_service
+from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
+from tenants.settings.service import get_practice_settings
+from todoenbalance.kit import clock
+from todoenbalance.kit.errors import NotFoundError, ProblemError
+from todoenbalance.kit.pages.forms import Form
+from todoenbalance.kit.pages.redirects import see_other
+
+router = APIRouter(prefix="/appointments", include_in_schema=False)
+
+_LONGEST_VISIT = timedelta(days=1)
+_PROBLEMS: dict[str, type[ProblemError]] = {
+    problem.code: problem
+    for problem in (
+        AlreadyPaidError,
+        AppointmentNotPayableError,
+        HoldExpiredError,
+        ProviderUnavailableError,
+        AppointmentStateError,
+    )
+}
+
+
+async def _own(page: ClientPage, appointment_id: UUID) -> Appointment:
+    return await service.get_appointment(page.session, appointment_id, client_id=page.client.id)
+
+
+@router.get("")
+async def list_own(page: SignedIn, cursor: Annotated[str | None, Query(max_length=500)] = None) -> Response:
+    """What is to come, and what was."""
+    now = clock.now()
+    wanted = AppointmentFilter(client_id=page.client.id, starts=now - _LONGEST_VISIT)
+    rows, following = await service.list_appointments(page.session, wanted, limit=50, cursor=cursor)
+    upcoming = [row for row in rows if row.ends_at > now]
+    past, _cursor = await service.list_appointments(
+        page.session, AppointmentFilter(client_id=page.client.id, ends=now), limit=100
+    )
+    over = [row for row in past if row.ends_at <= now]
+    return page.render(
+        "appointments.html",
+        upcoming=[await view_appointment(page, row) for row in upcoming],
+        past=[await view_appointment(page, row) for row in reversed(over)],
+        following=following,
+    )
+
+
+@router.get("/{appointment_id}")
+async def show(
+    page: SignedIn, appointment_id: UUID, problem: Annotated[str, Query(max_length=60)] = ""
+) -> Response:
+    """How one appointment stands, and what can be done with it now."""
+    return await _render(page, await _own(page, appointment_id), problem=problem)
+
+
+async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> Response:
+    settings = await get_practice_settings(page.session)
+    methods = usable_methods(page.runtime.settings, settings.payment_methods)
+    view = await view_appointment(page, row)
+    payments = await payments_of(page, row)
+    known = _PROBLEMS.get(problem)
+    if problem == MethodNotOfferedError.code:
+        sentence: str | None = page.t("Choose one of the ways to pay.")
+    else:
+        sentence = known().detail(page.locale) if known is not None else None
+    return page.render(
+        "appointment.html",
+        view=view,
+        problem=sentence,
+        paid_minor=sum(payment.captured_minor for payment in payments),
+        back_minor=sum(payment.refunded_minor + payment.refund_pending_minor for payment in payments),
+        has_tried=any(payment.method != "offline" for payment in payments),
+        methods=method_choices(page, methods),
+        form=page.blank_form(method=methods[0] if methods else None),
+        terms=cancellation_terms(page, row.cancellation_notice_hours),
+    )
+
+
+@router.post("/{appointment_id}/pay")
+async def pay(page: SignedIn, appointment_id: UUID) -> Response:
+    """Pay for a time that is still kept."""
+    form = await page.read_form()
+    await _own(page, appointment_id)
+    return await start_paying(page, appointment_id, form.get("method"))
+
+
+@router.get("/{appointment_id}/return")
+async def come_back(page: SignedIn, appointment_id: UUID) -> Response:
+    """Back from the provider: what it says is settled now, then how things stand."""
+    undecided = await settle_payments(page, await _own(page, appointment_id))
+    row = await _own(page, appointment_id)
+    if undecided and service.effective_status(row) in (AppointmentStatus.HELD, AppointmentStatus.EXPIRED):
+        return page.render("processing.html", view=await view_appointment(page, row))
+    return see_other(f"/appointments/{appointment_id}")
+
+
+@router.get("/{appointment_id}/calendar.ics")
+async def download(page: SignedIn, appointment_id: UUID) -> Response:
+    """The appointment as an iCalendar file."""
+    row = await _own(page, appointment_id)
+    offered = await get_service(page.session, row.service_id)
+    practitioner = await get_practitioner(page.session, row.practitioner_id)
+    content = render_appointment(
+        row, service_name=offered.name, practitioner_name=practitioner.name, tenant=page.tenant
+    )
+    return Response(
+        content,
+        media_type="text/calendar; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{row.id}.ics"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+@router.get("/{appointment_id}/cancel")
+async def ask_to_cancel(page: SignedIn, appointment_id: UUID) -> Response:
+    """Is that so, and what would come back."""
+    return await _render_cancelling(page, await _own(page, appointment_id), page.blank_form())
+
+
+async def _render_cancelling(
+    page: ClientPage, row: Appointment, form: Form, problem: ProblemError | None = None
+) -> Response:
+    view = await view_appointment(page, row)
+    way_out = await look_at_cancelling(page, row)
+    refund = way_out.refund
+    values = {
+        "view": view,
+        "pays_back": None if refund is None else refund.amount > 0,
+        "refund": refund.format(page.locale) if refund is not None else None,
+        "terms": cancellation_terms(page, row.cancellation_notice_hours),
+    }
+    if problem is not None:
+        return page.render_refused("cancel.html", form, problem, **values)
+    return page.render("cancel.html", form=form, **values)
+
+
+@router.post("/{appointment_id}/cancel")
+async def cancel(page: SignedIn, appointment_id: UUID) -> Response:
+    """Cancel; what goes back is decided by the terms of the booking."""
+    form = await page.read_form()
+    row = await _own(page, appointment_id)
+    try:
+        wish = form.parse(CancelRequest, form.optional("reason"))
+        async with page.session.begin_nested():
+            await service.cancel_appointment(
+                page.session,
+                appointment_id,
+                actor=Actor.client(page.client.id),
+                client_id=page.client.id,
+                reason=wish.reason,
+            )
+    except ProblemError as problem:
+        return await _render_cancelling(page, row, form, problem)
+    return see_other(f"/appointments/{appointment_id}")
+
+
+@router.get("/{appointment_id}/move")
+async def show_other_times(
+    page: SignedIn,
+    appointment_id: UUID,
+    first_day: Annotated[str, Query(alias="from", max_length=40)] = "",
+) -> Response:
+    """The free times to move to."""
+    row = await _own(page, appointment_id)
+    return await _render_times(page, row, first_day)
+
+
+async def _render_times(
+    page: ClientPage, row: Appointment, first_day: str, problem: ProblemError | None = None
+) -> Response:
+    view = await view_appointment(page, row)
+    if not view.can_change:
+        return see_other(f"/appointments/{row.id}?problem={AppointmentStateError.code}")
+    offered = await get_offered_service(page.session, row.service_id)
+    choice = read_choice(page, page.request.query_params)
+    return await render_times(
+        page,
+        offered,
+        choice,
+        read_day(first_day),
+        address=f"/appointments/{row.id}/move",
+        problem=problem,
+        moving=view,
+    )
+
+
+@router.get("/{appointment_id}/move/confirm")
+async def ask_to_move(page: SignedIn, appointment_id: UUID) -> Response:
+    """From when to when; is this right."""
+    row = await _own(page, appointment_id)
+    starts_at = read_instant(page.request.query_params.get("starts_at", ""))
+    if starts_at is None:
+        raise NotFoundError
+    choice = read_choice(page, page.request.query_params)
+    offered = await get_offered_service(page.session, row.service_id)
+    ends_at = starts_at + timedelta(minutes=offered.duration_minutes)
+    return page.render(
+        "move.html",
+        view=await view_appointment(page, row),
+        starts_at=starts_at,
+        choice=choice,
+        when=describe(starts_at, choice.timezone, page.locale, ends_at=ends_at),
+        times_address=f"/appointments/{row.id}/move?{choice.query()}",
+    )
+
+
+@router.post("/{appointment_id}/move/confirm")
+async def move(page: SignedIn, appointment_id: UUID) -> Response:
+    """Move it; the old time is kept if the new one can't be had."""
+    form = await page.read_form()
+    row = await _own(page, appointment_id)
+    starts_at = read_instant(form.get("starts_at"))
+    if starts_at is None:
+        raise NotFoundError
+    choice = read_choice(page, {"practitioner_id": form.get("practitioner_id"), "timezone": form.get("timezone")})
+    try:
+        async with page.session.begin_nested():
+            await service.reschedule_appointment(
+                page.session,
+                appointment_id,
+                starts_at,
+                practitioner_id=choice.practitioner_id,
+                client_id=page.client.id,
+            )
+    except (SlotTakenError, SlotNotOfferedError) as problem:
+        return await _render_times(page, row, form.get("from"), problem)
+    except AppointmentStateError as problem:
+        return see_other(f"/appointments/{appointment_id}?problem={problem.code}")
+    return see_other(f"/appointments/{appointment_id}")

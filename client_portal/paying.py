@@ -1,0 +1,73 @@
+"""The way to a payment provider and back."""
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from starlette.responses import Response
+
+from billing.payments.models import PaymentStatus
+from client_portal.page import ClientPage
+from client_portal.views import payments_of
+from scheduling.appointments.models import Appointment
+from scheduling.checkout import service as checkout
+from scheduling.checkout.schemas import PaymentCreate, RedirectAction
+from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.pages.guard import own_origin
+from todoenbalance.kit.pages.redirects import see_other
+
+_UNDECIDED = (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING)
+
+
+async def start_paying(page: ClientPage, appointment_id: UUID, method: str) -> Response:
+    """Begin to pay and send the browser where that goes on. Commits first: no provider is called inside a transaction.
+
+    Whatever goes wrong, the appointment's page says how things stand and offers to try again.
+    """
+    here = f"/appointments/{appointment_id}"
+    await page.runtime.database.commit(page.session)
+    try:
+        form = page.blank_form()
+        wanted = form.parse(
+            PaymentCreate,
+            {
+                "appointment_id": appointment_id,
+                "method": method,
+                "return_url": f"{here}/return",
+                "cancel_url": here,
+            },
+        )
+        payment = await checkout.start_checkout(page.runtime, page.tenant, page.client.id, wanted)
+    except ProblemError as problem:
+        return see_other(f"{here}?problem={problem.code}")
+    if not isinstance(payment.next_action, RedirectAction):
+        return see_other(here)
+    return _leave(page, payment.next_action.url)
+
+
+def _leave(page: ClientPage, url: str) -> Response:
+    """Straight there on this host; to another one over a page of ours.
+
+    Browsers hold the redirect that answers a form to ``form-action`` (CSP 3, 6.4.1), which names this host alone.
+    """
+    parts = urlsplit(url)
+    if f"{parts.scheme}://{parts.netloc}" == own_origin(page.request, page.runtime.settings):
+        return see_other(url)
+    return page.render("leaving.html", url=url, host=parts.hostname)
+
+
+async def settle_payments(page: ClientPage, appointment: Appointment) -> bool:
+    """Settle what can be settled of an appointment's undecided payments; whether one is still undecided.
+
+    Commits first, as the provider is asked.
+    """
+    open_ids = [payment.id for payment in await payments_of(page, appointment) if payment.status in _UNDECIDED]
+    await page.runtime.database.commit(page.session)
+    undecided = False
+    for payment_id in open_ids:
+        try:
+            payment = await checkout.confirm_payment(page.runtime, page.tenant, page.client.id, payment_id)
+        except ProblemError:
+            undecided = True
+        else:
+            undecided |= payment.method != "offline" and payment.status in _UNDECIDED
+    return undecided

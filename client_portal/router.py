@@ -1,0 +1,9 @@
+"""The pages of a practice's booking site."""
+
+from fastapi import APIRouter
+
+from client_portal import account, appointments, booking
+
+router = APIRouter(include_in_schema=False)
+for part in (booking.router, appointments.router, account.router):
+    router.include_router(part)

@@ -1,0 +1,13 @@
+"""What the booking site's forms say of errors that its services find."""
+
+
+def _(message: str) -> str:
+    """Marks a sentence for the catalogue; it is translated when it is shown."""
+    return message
+
+
+SENTENCES = {
+    "location_kind_not_offered": _("Choose one of the places."),
+    "timezone_unknown": _("Choose a time zone of the list."),
+    "phone.string_pattern_mismatch": _("Write a telephone number, such as +34 600 000 000."),
+}

@@ -1,0 +1,104 @@
+"""A week of free times as a page shows it: by day, in the reader's zone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time, get_timezone_gmt
+
+from scheduling.availability.service import LONGEST_LIST_DAYS, Rules, list_slots
+from scheduling.catalogue.models import Service
+from scheduling.fields import LAST_DAY
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """One start: its instant, and what the wall clock shows then."""
+
+    starts_at: datetime
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One local day, in words, and its starts."""
+
+    date: date
+    weekday: str
+    label: str
+    times: Sequence[Time]
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Seven days. ``earlier`` and ``later`` are where the neighbouring weeks begin, None where there is none;
+    ``next_free`` is the first day with a free time after an empty week."""
+
+    days: Sequence[Day]
+    label: str
+    earlier: date | None
+    later: date | None
+    next_free: date | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is free."""
+        return not any(day.times for day in self.days)
+
+
+async def find_week(
+    session: TenantSession,
+    service: Service,
+    zone: ZoneInfo,
+    wished: date | None,
+    practitioner_id: UUID | None,
+    locale: str,
+) -> Week:
+    """The week from ``wished`` on, but none of the past and none beyond what may be booked."""
+    today = clock.now().astimezone(zone).date()
+    last = min(today + timedelta(days=service.horizon_days), LAST_DAY - WEEK)
+    first = min(max(wished or today, today), last)
+    rules = Rules.of(service)
+    starts = await _starts(session, rules, first, first + WEEK, zone, practitioner_id)
+    days = [first + timedelta(days=number) for number in range(WEEK.days)]
+    next_free = None
+    if not starts and first + WEEK <= last:
+        ahead = min(first + WEEK + timedelta(days=LONGEST_LIST_DAYS), last + timedelta(days=1))
+        found = await _starts(session, rules, first + WEEK, ahead, zone, practitioner_id)
+        next_free = found[0].astimezone(zone).date() if found else None
+    return Week(
+        days=[_day(day, [one for one in starts if one.astimezone(zone).date() == day], zone, locale) for day in days],
+        label=f"{format_date(days[0], 'd MMMM', locale)} – {format_date(days[-1], 'd MMMM y', locale)}",
+        earlier=max(first - WEEK, today) if first > today else None,
+        later=first + WEEK if first + WEEK <= last else None,
+        next_free=next_free,
+    )
+
+
+async def _starts(
+    session: TenantSession, rules: Rules, first: date, end: date, zone: ZoneInfo, practitioner_id: UUID | None
+) -> list[datetime]:
+    """Each free start once, however many practitioners could take it."""
+    offered = await list_slots(session, rules, first, end, zone, practitioner_id)
+    return [datetime.fromtimestamp(one, UTC) for one in sorted({start for many in offered.values() for start in many})]
+
+
+def _day(day: date, starts: Sequence[datetime], zone: ZoneInfo, locale: str) -> Day:
+    labels = {start: format_time(start.astimezone(zone), "short", locale=locale) for start in starts}
+    # When the clocks go back an hour comes twice; the offset tells its two times apart.
+    often = Counter(labels.values())
+    times = [
+        Time(
+            start,
+            label if often[label] == 1 else f"{label} ({get_timezone_gmt(start.astimezone(zone), 'short', locale)})",
+        )
+        for start, label in labels.items()
+    ]
+    return Day(day, format_date(day, "EEEE", locale).capitalize(), format_date(day, "d MMMM", locale), times)

@@ -1,0 +1,103 @@
+"""From an account's event to a mail whose link works."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tenants.accounts import service as accounts
+from tenants.accounts.events import CLIENT_REGISTERED, CLIENT_REGISTRATION_REPEATED
+from tenants.accounts.models import StaffRole
+from tests.support.events import run_due_events
+from tests.support.mails import assert_speaks, links_in, mails_of
+from tests.support.practices import make_client, make_practice
+from todoenbalance.kit.outbox.publish import publish
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.tenancy import TenantContext
+
+NEW = accounts.NewClient(
+    email="ana@example.com",
+    password="una contraseña larga",
+    first_name="Ana",
+    last_name="Nueva",
+    phone=None,
+    locale="es",
+    timezone="Europe/Madrid",
+)
+
+
+def token_in(url: str) -> str:
+    return parse_qs(urlsplit(url).query)["token"][0]
+
+
+async def test_a_new_client_is_welcomed_with_a_link_that_verifies(runtime: Runtime, practice: TenantContext) -> None:
+    async with runtime.database.tenant(practice) as session:
+        await accounts.register_client(session, NEW, reveal_taken=False)
+    await run_due_events(runtime, practice)
+    [mail] = await mails_of(runtime, practice, NEW.email)
+    [link] = links_in(mail.text)
+    assert link.startswith(f"http://{practice.slug}.localhost:8000/verify-email?token=")
+    async with runtime.database.tenant(practice) as session:
+        assert (await accounts.verify_client_email(session, token_in(link))).is_verified
+
+
+async def test_an_address_that_is_taken_hears_of_it_and_can_reset(runtime: Runtime, practice: TenantContext) -> None:
+    client = await make_client(runtime, practice, NEW.email)
+    async with runtime.database.tenant(practice) as session:
+        await accounts.register_client(session, NEW, reveal_taken=False)
+    await run_due_events(runtime, practice)
+    [mail] = await mails_of(runtime, practice, client.email)
+    sign_in, reset = links_in(mail.text)
+    assert urlsplit(sign_in).path == "/sign-in"
+    async with runtime.database.tenant(practice) as session:
+        assert (await accounts.reset_password(session, token_in(reset), "otra contraseña larga")).id == client.id
+
+
+async def test_each_request_is_a_mail_of_its_own(runtime: Runtime, practice: TenantContext) -> None:
+    client = await make_client(runtime, practice)
+    for _ in range(2):
+        async with runtime.database.tenant(practice) as session:
+            await accounts.request_password_reset(session, client.email)
+        await run_due_events(runtime, practice)
+    mails = await mails_of(runtime, practice, client.email)
+    assert len({links_in(mail.text)[0] for mail in mails}) == 2
+    async with runtime.database.tenant(practice) as session:
+        token = token_in(links_in(mails[0].text)[0])
+        assert (await accounts.reset_password(session, token, "otra contraseña larga")).id == client.id
+
+
+async def test_the_verification_link_can_be_asked_for_again(runtime: Runtime, practice: TenantContext) -> None:
+    client = await make_client(runtime, practice, is_verified=False)
+    async with runtime.database.tenant(practice) as session:
+        await accounts.request_verification(session, client.email)
+    await run_due_events(runtime, practice)
+    [mail] = await mails_of(runtime, practice, client.email)
+    async with runtime.database.tenant(practice) as session:
+        token = token_in(links_in(mail.text)[0])
+        assert (await accounts.verify_client_email(session, token)).id == client.id
+
+
+async def test_the_first_owner_is_invited_when_the_practice_is_made(runtime: Runtime, practice: TenantContext) -> None:
+    await run_due_events(runtime, practice)
+    [mail] = await mails_of(runtime, practice, f"owner@{practice.slug}.example.com")
+    [link] = links_in(mail.text)
+    assert link.startswith(f"http://{practice.slug}.localhost:8000/admin/accept-invitation?token=")
+    async with runtime.database.tenant(practice) as session:
+        owner = await accounts.accept_invitation(session, token_in(link), "una contraseña larga")
+    assert owner.role == StaffRole.OWNER
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+async def test_every_account_mail_speaks_its_readers_language(runtime: Runtime, language: str) -> None:
+    practice = await make_practice(runtime, locale=language)
+    client = await make_client(runtime, practice, is_verified=False)
+    async with runtime.database.tenant(practice) as session:
+        for topic in (CLIENT_REGISTERED, CLIENT_REGISTRATION_REPEATED):
+            await publish(session, topic, {"client_id": str(client.id)})
+        await accounts.request_verification(session, client.email)
+        await accounts.request_password_reset(session, client.email)
+    await run_due_events(runtime, practice)
+    mails = await mails_of(runtime, practice)
+    assert len(mails) == 5
+    for mail in mails:
+        assert_speaks(language, mail, practice.name)
+        assert mail.headers["Content-Language"] == language
