@@ -1,6 +1,6 @@
 """A client's own account: registering, signing in and out, links from mails."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -29,7 +29,7 @@ async def show_registration(page: Visitor, onward: NextQuery = "/appointments") 
 
 
 def _registration(page: VisitorPage, form: Form, problem: ProblemError | None = None) -> Response:
-    values = {
+    values: dict[str, Any] = {
         "min_length": MIN_LENGTH,
         "zones": [(name, name.replace("_", " ")) for name in zone_choices()],
         "onward": safe_next(form.get("next"), "/appointments"),

@@ -1,7 +1,7 @@
 """A client's own appointments: list, details, paying, moving, cancelling, calendar entry."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -74,9 +74,7 @@ async def list_own(page: SignedIn, cursor: Annotated[str | None, Query(max_lengt
 
 
 @router.get("/{appointment_id}")
-async def show(
-    page: SignedIn, appointment_id: UUID, problem: Annotated[str, Query(max_length=60)] = ""
-) -> Response:
+async def show(page: SignedIn, appointment_id: UUID, problem: Annotated[str, Query(max_length=60)] = "") -> Response:
     """How one appointment stands, and what can be done with it now."""
     return await _render(page, await _own(page, appointment_id), problem=problem)
 
@@ -153,7 +151,7 @@ async def _render_cancelling(
     view = await view_appointment(page, row)
     way_out = await look_at_cancelling(page, row)
     refund = way_out.refund
-    values = {
+    values: dict[str, Any] = {
         "view": view,
         "pays_back": None if refund is None else refund.amount > 0,
         "refund": refund.format(page.locale) if refund is not None else None,

@@ -199,7 +199,7 @@ async def _render_confirmation(
     due = service.price_minor if service.deposit_minor is None else service.deposit_minor
     methods = usable_methods(page.runtime.settings, settings.payment_methods)
     ends_at = wish.starts_at + timedelta(minutes=service.duration_minutes)
-    if methods and not form.get("method"):
+    if methods and problem is None:
         form = page.blank_form(**{name: form.get(name) for name in ("key", "location_kind")}, method=methods[0])
     values: dict[str, Any] = {
         "service": service,

@@ -6,9 +6,11 @@ from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import payments as staff_payments
 from admin_portal import people, practice_settings, practitioners, services, time_slots
+from admin_portal.pages.router import router as portal_pages
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
+from client_portal.router import router as site_pages
 from notifications import endpoints as mailbox
 from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.availability.endpoints import router as availability_router
@@ -16,9 +18,11 @@ from scheduling.catalogue.endpoints import router as catalogue_router
 from scheduling.checkout.endpoints import router as checkout_router
 from tenants.accounts.endpoints import auth_router, users_router
 from tenants.settings.endpoints import router as practice_router
+from todoenbalance.kit.pages.install import install_pages
 from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.docs import install_docs
 from todoenbalance.operators import endpoints as operators
+from todoenbalance.operators.console.router import router as console_pages
 
 
 def practice_surface(settings: Settings) -> FastAPI:
@@ -60,6 +64,9 @@ def practice_surface(settings: Settings) -> FastAPI:
     app.include_router(mailbox.router)
     if is_sandbox_available(settings):
         app.include_router(sandbox_router)
+    app.include_router(site_pages)
+    app.include_router(portal_pages)
+    install_pages(app)
     install_docs(app, "/api/v1/docs")
     return app
 
@@ -80,6 +87,8 @@ def platform_surface(settings: Settings) -> FastAPI:
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)
+    app.include_router(console_pages)
+    install_pages(app)
     install_docs(app, "/api/v1/platform/docs")
     del settings
     return app

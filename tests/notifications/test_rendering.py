@@ -78,7 +78,7 @@ VARIANTS: list[dict[str, Any]] = [
     },
     {"cancelled_by": "system", "cause": "appointment_cancelled", "by_hand": True, "location_kind": "phone"},
     {
-        "cause": "cancelled_by_client",
+        "cause": "cancellation",
         "was_confirmed": False,
         "free_until": None,
         "local_when": None,

@@ -16,6 +16,7 @@ import ctypes
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ CANNOT_LAUNCH = 125
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
+_PR_GET_SECUREBITS = 27
+_PR_SET_SECUREBITS = 28
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -31,6 +34,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 # that may also write anything.
 _CAP_DAC_READ_SEARCH = 2
 _CAP_DAC_OVERRIDE = 1
+_CAP_SETPCAP = 8
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 
 _Six = ctypes.c_uint32 * 6
 
@@ -45,43 +50,70 @@ def _call(function: Callable[..., int], *arguments: object) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _can_reach(paths: list[str]) -> bool:
+def _out_of_reach(paths: list[str]) -> str | None:
+    """The first of ``paths`` that we can't use, as PostgreSQL looks: its own programs with access(2)."""
     for path in paths:
         try:
-            Path(path).stat()
+            is_folder = stat.S_ISDIR(Path(path).stat().st_mode)
+            if is_folder:
+                os.stat(f"{path}/.")  # noqa: PTH116 - pathlib drops the dot, which asks for the right to enter
+            elif not os.access(path, os.X_OK):
+                return path
         except PermissionError:
-            return False
-    return True
+            return path
+    return None
 
 
-def _keep_one_capability(libc: ctypes.CDLL, paths: list[str]) -> None:
+def _refuse_out_of_reach(paths: list[str]) -> None:
+    if (path := _out_of_reach(paths)) is not None:
+        raise LaunchError(f"it may not run as root, and the user {os.geteuid()} can't reach {path}")
+
+
+def _hold(libc: ctypes.CDLL, *, effective: int = 0, permitted: int = 0) -> None:
+    """Hold these capabilities of 0-31 and no others; the effective ones are inheritable as well."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    _call(libc.capset, header, _Six(effective, permitted, effective, 0, 0, 0))
+
+
+def _permitted(libc: ctypes.CDLL) -> int:
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     held = _Six()
     _call(libc.capget, header, held)
-    wanted = [number for number in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if held[1] & (1 << number)]
-    if not wanted:
-        raise LaunchError(f"no other user can reach {paths[0]}, and root holds no capability to help")
-    mask = 1 << wanted[0]
-    # effective, permitted, inheritable of the capabilities 0-31, then the same of 32-63
-    _call(libc.capset, header, _Six(mask, mask, mask, 0, 0, 0))
-    _call(libc.prctl, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, wanted[0], 0, 0)
+    return int(held[1])
+
+
+def _keep_one_capability(libc: ctypes.CDLL, paths: list[str], permitted: int) -> None:
+    kept = next((one for one in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if permitted & (1 << one)), None)
+    if kept is not None:
+        _hold(libc, effective=1 << kept, permitted=1 << kept)
+        _call(libc.prctl, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, kept, 0, 0)
+    _refuse_out_of_reach(paths)
 
 
 def _become(libc: ctypes.CDLL, uid: int, gid: int, paths: list[str]) -> None:
-    is_linux = sys.platform == "linux"
-    if is_linux:
-        _call(libc.prctl, _PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
+    if sys.platform != "linux":
+        os.setresuid(uid, uid, uid)
+        _refuse_out_of_reach(paths)
+        return
+    before = libc.prctl(_PR_GET_SECUREBITS, 0, 0, 0, 0)
+    # With this bit a change of user leaves capabilities alone, and access(2) goes by them (capabilities(7)).
+    # Where a container forbids it, the older way is enough for everything but access(2).
+    has_bit = libc.prctl(_PR_SET_SECUREBITS, before | _SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0
+    if not has_bit:
+        _call(libc.prctl, _PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setresuid(uid, uid, uid)
-    # The effective set is empty now, so this looks with the user's own rights. What is still permitted
-    # vanishes at exec unless it is made ambient.
-    if not _can_reach(paths):
-        if not is_linux:
-            raise LaunchError(f"the user that PostgreSQL runs as can't reach {paths[0]}")
-        _keep_one_capability(libc, paths)
-        if not _can_reach(paths):
-            raise LaunchError(f"the user that PostgreSQL runs as can't reach {paths[0]}")
+    permitted = _permitted(libc)
+    _hold(libc, permitted=permitted)
+    # Looks with the user's own rights: nothing is effective now.
+    if _out_of_reach(paths) is not None:
+        _keep_one_capability(libc, paths, permitted)
+        return
+    if has_bit:
+        _hold(libc, effective=permitted & (1 << _CAP_SETPCAP), permitted=permitted)
+        _call(libc.prctl, _PR_SET_SECUREBITS, before, 0, 0, 0)
+    _hold(libc)
 
 
 def main() -> int:

@@ -146,7 +146,7 @@ class EmbeddedPostgres:
         if self.running:
             return
         programs = binaries()
-        self._server_user = unprivileged_user()
+        self._server_user = self._choose_server_user()
         with one_line("make the PostgreSQL data folder"):
             self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.acquire()
@@ -189,6 +189,15 @@ class EmbeddedPostgres:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _choose_server_user(self) -> tuple[int, int] | None:
+        """Whom root becomes: the user whose data it is, else `nobody`; ``None`` when we are not root."""
+        chosen = unprivileged_user()
+        if chosen is not None and (self._cluster / "PG_VERSION").exists():
+            owner = self._cluster.stat()
+            if owner.st_uid != 0:
+                return owner.st_uid, owner.st_gid
+        return chosen
 
     def _check_version(self) -> None:
         try:
@@ -238,11 +247,13 @@ class EmbeddedPostgres:
         self._password = self._remember_password()
         if not (self._cluster / "PG_VERSION").exists():
             self._make_cluster(programs)
-        elif self._server_user is not None and self._cluster.stat().st_uid != self._server_user[0]:
-            # Made by a normal user, started by root this time: the cluster belongs to who runs it.
+        elif self._server_user is not None:
             _give(self._cluster, self._server_user)
-        elif self._server_user is None and self._cluster.stat().st_uid != os.geteuid():
-            raise DevstackError(f"{self._cluster} belongs to another user: was it started as root before?")
+        elif self._cluster.stat().st_uid != os.geteuid():
+            raise DevstackError(
+                f"{self._cluster} belongs to another user (was it started as root before?): "
+                f"give it back with `sudo chown -R {os.geteuid()} {self._data_dir.parent}`"
+            )
         self._socket_dir = self._make_socket_dir()
 
     def _remember_password(self) -> str:
@@ -369,6 +380,9 @@ def _environment() -> dict[str, str]:
 
 
 def _give(folder: Path, owner: tuple[int, int]) -> None:
+    """Make ``owner`` the owner of everything in ``folder``, which root may have restored from a copy."""
+    if folder.stat().st_uid == owner[0]:
+        return
     for place, _, files in os.walk(folder):
         os.chown(place, *owner)
         for name in files:

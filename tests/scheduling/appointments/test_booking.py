@@ -50,7 +50,7 @@ async def client(runtime: Runtime, practice: TenantContext, http: HttpFactory) -
 
 
 @pytest.fixture(autouse=True)
-async def short_holds(runtime: Runtime, practice: TenantContext) -> None:
+async def short_holds(monday_morning: datetime, runtime: Runtime, practice: TenantContext) -> None:
     """The practice holds unpaid times for five minutes."""
     await set_practice(runtime, practice, hold_minutes=HOLD_MINUTES)
 

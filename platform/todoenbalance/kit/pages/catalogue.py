@@ -31,8 +31,8 @@ class Catalogue:
                 if isinstance(message.id, str):
                     if message.id and isinstance(message.string, str) and message.string:
                         self._texts[locale][message.id] = message.string
-                elif not isinstance(message.string, str) and all(message.string):
-                    self._plurals[locale][message.id[0]] = tuple(message.string)
+                elif isinstance(message.string, tuple) and all(message.string):
+                    self._plurals[locale][message.id[0]] = message.string
 
     def text(self, locale: str, message: str) -> str:
         """``message`` in the language of ``locale``."""

@@ -29,7 +29,9 @@ def cookie_name(settings: Settings, name: str) -> str:
     return f"__Host-{name}" if settings.scheme == "https" else name
 
 
-def set_cookie(response: Response, settings: Settings, name: str, value: str, lifetime: timedelta | None = None) -> None:
+def set_cookie(
+    response: Response, settings: Settings, name: str, value: str, lifetime: timedelta | None = None
+) -> None:
     """A cookie that scripts can't read and other sites' forms don't send."""
     response.set_cookie(
         cookie_name(settings, name),

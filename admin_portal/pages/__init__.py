@@ -1,0 +1,1 @@
+"""The practice's portal for its staff, as pages."""

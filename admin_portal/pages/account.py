@@ -1,0 +1,72 @@
+"""Staff's way in and out: invitation, sign-in, sign-out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from admin_portal.pages.page import Visitor
+from tenants.accounts import service as accounts
+from tenants.accounts.schemas import PasswordReset
+from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.pages.redirects import safe_next, see_other
+from todoenbalance.kit.security.passwords import MIN_LENGTH
+
+router = APIRouter(include_in_schema=False)
+
+_HOME = "/admin"
+
+
+@router.get("/sign-in")
+async def show_sign_in(page: Visitor, onward: Annotated[str, Query(alias="next", max_length=2000)] = _HOME) -> Response:
+    """The form to sign in; someone who is already is led on."""
+    target = safe_next(onward, _HOME)
+    if page.staff is not None:
+        return see_other(target)
+    return page.render("sign_in.html", form=page.blank_form(next=target), onward=target)
+
+
+@router.post("/sign-in")
+async def sign_in(page: Visitor) -> Response:
+    """Sign in and go on to where one wanted to be."""
+    form = await page.read_form()
+    onward = safe_next(form.get("next"), _HOME)
+    try:
+        staff = await accounts.authenticate_staff(page.session, form.get("email"), form.password("password"))
+    except ProblemError as problem:
+        return page.render_refused("sign_in.html", form, problem, onward=onward)
+    response = see_other(onward)
+    await page.sign_in(response, staff)
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(page: Visitor) -> Response:
+    """End this sign-in."""
+    await page.read_form()
+    response = see_other("/admin/sign-in")
+    await page.sign_out(response)
+    return response
+
+
+@router.get("/accept-invitation")
+async def show_invitation(page: Visitor, token: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """The form for a first password."""
+    return page.render("accept_invitation.html", form=page.blank_form(token=token), min_length=MIN_LENGTH)
+
+
+@router.post("/accept-invitation")
+async def accept_invitation(page: Visitor) -> Response:
+    """Set it, and be signed in."""
+    form = await page.read_form()
+    try:
+        body = form.parse(PasswordReset, {"token": form.get("token"), "password": form.password("password")})
+        staff = await accounts.accept_invitation(page.session, body.token, body.password)
+    except ProblemError as problem:
+        return page.render_refused("accept_invitation.html", form, problem, min_length=MIN_LENGTH)
+    accounts.record_staff_action(
+        page.session, staff.id, "staff.invitation_accepted", staff.id, request_id=page.request_id
+    )
+    response = see_other(_HOME)
+    await page.sign_in(response, staff)
+    return response

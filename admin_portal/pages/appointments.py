@@ -1,0 +1,260 @@
+"""The portal's start page, and the practice's appointments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from admin_portal.pages.catalogue import PLACES
+from admin_portal.pages.page import SignedIn, StaffPage
+from billing.payments.models import Payment
+from billing.payments.service import list_payments
+from notifications.formats import When, describe
+from scheduling.appointments import service
+from scheduling.appointments.errors import AppointmentStateError, SlotTakenError
+from scheduling.appointments.history import Actor
+from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.repository import AppointmentFilter
+from scheduling.appointments.schemas import CancelRequest
+from scheduling.appointments.service import ConfirmOutcome, effective_status
+from scheduling.catalogue.schemas import LocationKind
+from scheduling.catalogue.service import (
+    find_practitioner_of_staff,
+    list_all_practitioners,
+    list_all_services,
+    list_weekly_hours,
+)
+from scheduling.fields import midnight
+from tenants.accounts.models import Client
+from tenants.accounts.permissions import Permission
+from tenants.accounts.service import find_clients, get_client
+from todoenbalance.kit import clock
+from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.pages.forms import Form
+from todoenbalance.kit.pages.redirects import see_other
+
+router = APIRouter(include_in_schema=False)
+
+_MOST = 100
+_SHOWN_DAYS = 14
+_LONGEST_SPAN = timedelta(days=366)
+
+
+def _(message: str) -> str:
+    """Marks a sentence for the catalogue; it is translated when it is shown."""
+    return message
+
+
+STATUS_WORDS = {
+    AppointmentStatus.HELD: _("Waiting for payment"),
+    AppointmentStatus.CONFIRMED: _("Confirmed"),
+    AppointmentStatus.COMPLETED: _("Took place"),
+    AppointmentStatus.CANCELLED: _("Cancelled"),
+    AppointmentStatus.NO_SHOW: _("Did not come"),
+    AppointmentStatus.EXPIRED: _("Expired without payment"),
+}
+STATUS_TAGS = {
+    AppointmentStatus.HELD: "waiting",
+    AppointmentStatus.CONFIRMED: "good",
+    AppointmentStatus.NO_SHOW: "bad",
+    AppointmentStatus.CANCELLED: "bad",
+    AppointmentStatus.EXPIRED: "bad",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One appointment, ready to be shown."""
+
+    row: Appointment
+    when: When
+    client: Client
+    service_name: str
+    practitioner_name: str
+    place: str
+    status: AppointmentStatus
+    status_words: str
+    status_tag: str
+
+
+async def _entries(page: StaffPage, rows: Sequence[Appointment]) -> list[Entry]:
+    """With the names behind the ids, on the practice's clock."""
+    services, _cursor = await list_all_services(page.session, limit=_MOST)
+    people, _cursor = await list_all_practitioners(page.session, limit=_MOST)
+    clients = await find_clients(page.session, {row.client_id for row in rows})
+    service_names = {one.id: one.name for one in services}
+    names = {one.id: one.name for one in people}
+    return [
+        Entry(
+            row=row,
+            when=describe(row.starts_at, page.tenant.timezone, page.locale, ends_at=row.ends_at),
+            client=clients[row.client_id],
+            service_name=service_names.get(row.service_id, "–"),
+            practitioner_name=names.get(row.practitioner_id, "–"),
+            place=_place(page, row.location_kind),
+            status=(status := effective_status(row)),
+            status_words=page.t(STATUS_WORDS[status]),
+            status_tag=STATUS_TAGS.get(status, ""),
+        )
+        for row in rows
+    ]
+
+
+def _place(page: StaffPage, kind: str) -> str:
+    known = {place.value: words for place, words in PLACES.items()}
+    return page.t(known[kind]) if kind in list(LocationKind) else kind
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that a practice needs before it can be booked."""
+
+    label: str
+    address: str
+    is_done: bool
+
+
+async def _next_steps(page: StaffPage) -> list[Step]:
+    """What is missing for the first booking, in order; empty when nothing is, or for those who can't help it."""
+    if not page.may(Permission.MANAGE_CATALOGUE):
+        return []
+    people, _cursor = await list_all_practitioners(page.session, limit=1)
+    services, _cursor = await list_all_services(page.session, limit=_MOST)
+    hours, _cursor = await list_weekly_hours(page.session, limit=1)
+    offered = any(one.practitioner_ids and not one.archived for one in services)
+    steps = [
+        Step(page.t("Add a practitioner"), "/admin/practitioners/new", bool(people)),
+        Step(page.t("Add a service that they offer"), "/admin/services/new", offered),
+        Step(page.t("Say when they work"), "/admin/hours", bool(hours)),
+    ]
+    return [] if all(step.is_done for step in steps) else steps
+
+
+@router.get("")
+async def show_start(page: SignedIn) -> Response:
+    """Today and the next days, and what a new practice should do first."""
+    zone = ZoneInfo(page.tenant.timezone)
+    today = clock.now().astimezone(zone).date()
+    wanted = AppointmentFilter(
+        statuses=(AppointmentStatus.HELD, AppointmentStatus.CONFIRMED, AppointmentStatus.COMPLETED),
+        starts=midnight(today, zone),
+        ends=midnight(today + timedelta(days=7), zone),
+    )
+    rows, _cursor = await service.list_appointments(page.session, wanted, limit=50)
+    rows = [row for row in rows if effective_status(row) is not AppointmentStatus.EXPIRED]
+    return page.render(
+        "start.html",
+        steps=await _next_steps(page),
+        entries=await _entries(page, rows),
+        booking_url=page.runtime.settings.practice_url(page.tenant.slug),
+    )
+
+
+def _read_day(text: str, default: date) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return default
+    return day if 2000 <= day.year < 2199 else default
+
+
+@router.get("/appointments")
+async def list_appointments(
+    page: SignedIn,
+    first: Annotated[str, Query(alias="from", max_length=20)] = "",
+    last: Annotated[str, Query(alias="to", max_length=20)] = "",
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+) -> Response:
+    """Appointments from one day to another, both included, on the practice's calendar."""
+    page.need(Permission.VIEW_CALENDAR)
+    zone = ZoneInfo(page.tenant.timezone)
+    first_day = _read_day(first, clock.now().astimezone(zone).date())
+    last_day = _read_day(last, first_day + timedelta(days=_SHOWN_DAYS - 1))
+    last_day = min(max(last_day, first_day), first_day + _LONGEST_SPAN)
+    wanted = AppointmentFilter(starts=midnight(first_day, zone), ends=midnight(last_day + timedelta(days=1), zone))
+    rows, following = await service.list_appointments(page.session, wanted, limit=_MOST, cursor=cursor)
+    return page.render(
+        "appointments.html",
+        entries=await _entries(page, rows),
+        first_day=first_day.isoformat(),
+        last_day=last_day.isoformat(),
+        following=following,
+    )
+
+
+@router.get("/appointments/{appointment_id}")
+async def show_appointment(page: SignedIn, appointment_id: UUID) -> Response:
+    """One appointment, and what can be done with it."""
+    page.need(Permission.VIEW_CALENDAR)
+    row = await service.get_appointment(page.session, appointment_id)
+    return await _render(page, row, page.blank_form())
+
+
+async def _render(page: StaffPage, row: Appointment, form: Form, problem: ProblemError | None = None) -> Response:
+    entry = (await _entries(page, [row]))[0]
+    status = entry.status
+    has_begun = row.starts_at <= clock.now()
+    payments: list[Payment] = []
+    if page.may(Permission.VIEW_PAYMENTS):
+        payments, _cursor = await list_payments(page.session, payable_id=row.id, limit=_MOST)
+    values: dict[str, Any] = {
+        "entry": entry,
+        "email": (await get_client(page.session, row.client_id)).email,
+        "payments": payments,
+        "can_cancel": status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED),
+        "can_confirm": status is AppointmentStatus.HELD,
+        "can_record": has_begun
+        and status in (AppointmentStatus.CONFIRMED, AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW),
+        "can_edit": await _may_edit(page, row),
+    }
+    if problem is not None:
+        return page.render_refused("appointment.html", form, problem, **values)
+    return page.render("appointment.html", form=form, **values)
+
+
+async def _may_edit(page: StaffPage, row: Appointment) -> bool:
+    if page.may(Permission.MANAGE_CALENDAR):
+        return True
+    own = await find_practitioner_of_staff(page.session, page.staff.id)
+    return own is not None and own.id == row.practitioner_id
+
+
+@router.post("/appointments/{appointment_id}/{action}")
+async def act(page: SignedIn, appointment_id: UUID, action: str) -> Response:
+    """Confirm what is paid at the practice, cancel, or say how the visit went."""
+    form = await page.read_form()
+    editor = await page.need_editor()
+    row = await service.get_appointment(page.session, appointment_id)
+    editor.check(row.practitioner_id)
+    try:
+        async with page.session.begin_nested():
+            await _act(page, row, action, form)
+    except ProblemError as problem:
+        return await _render(page, await service.get_appointment(page.session, appointment_id), form, problem)
+    return see_other(f"/admin/appointments/{appointment_id}")
+
+
+async def _act(page: StaffPage, row: Appointment, action: str, form: Form) -> None:
+    actor = Actor.staff(page.staff.id)
+    if action == "cancel":
+        wish = form.parse(CancelRequest, form.optional("reason"))
+        was_cancelled = row.status == AppointmentStatus.CANCELLED
+        done = await service.cancel_appointment(page.session, row.id, actor=actor, reason=wish.reason)
+        if not was_cancelled:
+            refund_minor = done.refund.amount if done.refund else None
+            page.record("appointment.cancelled", row.id, refund_minor=refund_minor)
+    elif action == "confirm":
+        outcome = await service.confirm_offline(page.session, row.id, actor=actor)
+        if outcome is ConfirmOutcome.SLOT_TAKEN:
+            raise SlotTakenError
+        if outcome is ConfirmOutcome.NOT_BOOKABLE:
+            raise AppointmentStateError
+    elif action in ("completed", "no_show"):
+        await service.record_outcome(page.session, row.id, AppointmentStatus(action), actor=actor)
+    else:
+        raise AppointmentStateError

@@ -1,0 +1,9 @@
+"""The pages of a practice's portal, under ``/admin``."""
+
+from fastapi import APIRouter
+
+from admin_portal.pages import account, appointments, catalogue, hours, payments
+
+router = APIRouter(prefix="/admin", include_in_schema=False)
+for part in (account.router, appointments.router, catalogue.router, hours.router, payments.router):
+    router.include_router(part)

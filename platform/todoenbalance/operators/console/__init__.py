@@ -1,0 +1,1 @@
+"""The operators' console, as pages on the platform's host."""
