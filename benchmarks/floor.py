@@ -49,7 +49,7 @@ class Question(BaseModel):
 @lru_cache(maxsize=1)
 def product_statement() -> str:
     """The availability statement exactly as the product sends it through psycopg."""
-    return str(_AVAILABILITY.compile(dialect=dialect.dialect()))
+    return str(_AVAILABILITY.compile(dialect=dialect.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
 
 
 class Floor:

@@ -1,6 +1,5 @@
 """The servers of a measurement: PostgreSQL as durable as in production, Redis, the API, and what it is held against."""
 
-import json
 import os
 import secrets
 import sys
@@ -78,7 +77,7 @@ class Stack:
             "LOG_LEVEL": settings.log_level,
         }
         environment = {f"{_PREFIX}{name}": value for name, value in own.items()}
-        return self._serve("api", "todoenbalance.asgi:app", environment, "/api/v1/health")
+        return self._serve("api", "todoenbalance.asgi:app", environment, "/healthz")
 
     def start_floor(self, variable: str, question: str) -> Server:
         """What availability is held against."""
@@ -87,7 +86,8 @@ class Stack:
     def _serve(self, name: str, application: str, environment: dict[str, str], path: str) -> Server:
         port = free_port()
         command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--workers", "1", "--log-level", "warning", "--no-access-log"]
+        # Connections wait while the other side has its turn.
+        command += ["--workers", "1", "--log-level", "warning", "--no-access-log", "--timeout-keep-alive", "600"]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_PREFIX)}
         child = Child(
             command,
@@ -125,8 +125,3 @@ def running(say: Say) -> Iterator[Stack]:
         stack.enter_context(redis)
         say("PostgreSQL (durable) and Redis started")
         yield Stack(folder, postgres, redis, stack)
-
-
-def as_json(values: object) -> str:
-    """One line."""
-    return json.dumps(values, separators=(",", ":"))

@@ -4,6 +4,6 @@ from fastapi import APIRouter
 
 from admin_portal.pages import account, appointments, catalogue, hours, payments
 
-router = APIRouter(prefix="/admin", include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 for part in (account.router, appointments.router, catalogue.router, hours.router, payments.router):
-    router.include_router(part)
+    router.include_router(part, prefix="/admin")

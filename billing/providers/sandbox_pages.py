@@ -9,7 +9,6 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Response
-from jinja2 import Environment, FileSystemLoader
 
 from billing.payments.models import SandboxOrder
 from billing.providers import sandbox
@@ -17,12 +16,12 @@ from billing.providers.port import ObjectNotFoundError
 from billing.providers.sandbox import SandboxOutcome, WebhookMode
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.money import Money
+from todoenbalance.kit.pages.environment import Pages
 from todoenbalance.kit.web.dependencies import LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
 
 router = APIRouter(prefix="/sandbox", include_in_schema=False)
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_jinja = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
+_pages = Pages(Path(__file__).parent)
 
 _TEXTS = {
     "en": {
@@ -52,12 +51,6 @@ _TEXTS = {
         "cancelled": "Este pago se anuló o ha caducado, así que ya no se puede hacer.",
     },
 }
-
-
-@router.get("/pay.css")
-async def stylesheet() -> Response:
-    """The page's own style; nothing inline, nothing from elsewhere."""
-    return Response((_TEMPLATES / "sandbox_pay.css").read_text(), media_type="text/css")
 
 
 @router.get("/pay/{order_id}")
@@ -105,16 +98,16 @@ async def decide(
 
 def _page(order: SandboxOrder, practice_name: str, locale: str, *, status: int = 200) -> Response:
     texts = _TEXTS[locale]
-    html = _jinja.get_template("sandbox_pay.html").render(
-        locale=locale,
-        t=texts,
-        practice_name=practice_name,
-        description=order.description,
-        amount=Money(order.amount_minor, order.currency).format(locale),
-        can_pay=order.status == "open",
-        message=texts.get(order.status),
-        way_back=order.return_url if order.status == "captured" else order.cancel_url,
-    )
+    values = {
+        "t": texts,
+        "owner": practice_name,
+        "description": order.description,
+        "amount": Money(order.amount_minor, order.currency).format(locale),
+        "can_pay": order.status == "open",
+        "message": texts.get(order.status),
+        "way_back": order.return_url if order.status == "captured" else order.cancel_url,
+    }
+    html = _pages.render("sandbox_pay.html", locale, values)
     return Response(html, status, {"Content-Security-Policy": _policy(order), "Cache-Control": "no-store"}, "text/html")
 
 

@@ -52,7 +52,7 @@ async def test_each_kind_is_made_read_changed_and_deleted(reception: httpx.Async
         "time-slots": {"ends_at": "2026-12-01T12:30:00Z"},
         "blocked-time-slots": {"reason": None},
     }
-    shown = {
+    shown: dict[str, dict[str, Any]] = {
         "recurring-time-slots": {
             "weekday": 1,
             "start_time": "09:00",

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from todoenbalance.devstack import stack
+from todoenbalance.devstack.errors import DevstackError
 from todoenbalance.devstack.postgres import EmbeddedPostgres
 from todoenbalance.devstack.process import free_port, is_alive, wait_until
-from todoenbalance.devstack.stack import bind_loopback
 from todoenbalance.devstack.supervisor import MARKER
 
 READY_SECONDS = 90
@@ -70,13 +71,25 @@ class TestRefusing:
         assert _is_one_line(result.stderr)
         assert "was written by PostgreSQL 15" in result.stderr
 
-    def test_servers_of_ones_own_that_do_not_answer_are_one_line_each(self, tmp_path: Path) -> None:
+    def test_a_server_of_ones_own_that_does_not_answer_is_one_line(self, tmp_path: Path) -> None:
         port = str(free_port())
         folder = ("--data-dir", str(tmp_path / "data"), "--port", str(free_port()))
         database = _run("up", *folder, TODOENBALANCE_DATABASE_URL=f"postgresql://x:y@127.0.0.1:{port}/z")
         assert database.returncode == 1
         assert _is_one_line(database.stderr)
         assert "TODOENBALANCE_DATABASE_URL" in database.stderr
+
+    def test_a_server_of_ones_own_that_is_too_old_is_refused(
+        self, cluster: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert stack.check_postgres(cluster.admin_url).startswith("18.")
+        monkeypatch.setattr(stack, "MINIMUM_SERVER_VERSION", 990000)  # no older server is at hand
+        with pytest.raises(DevstackError, match=r"^PostgreSQL 18\.\d+ is too old: 16 or newer is needed$"):
+            stack.check_postgres(cluster.admin_url)
+
+    def test_a_redis_of_ones_own_that_does_not_answer_is_one_line(self) -> None:
+        with pytest.raises(DevstackError, match=r"^TODOENBALANCE_REDIS_URL: [^\n]*refused[^\n]*$"):
+            stack.check_redis(f"redis://127.0.0.1:{free_port()}/0")
 
     def test_production_is_refused(self, tmp_path: Path) -> None:
         result = _run("up", "--data-dir", str(tmp_path / "data"), TODOENBALANCE_ENVIRONMENT="production")
@@ -99,7 +112,7 @@ class TestRefusing:
 
 class TestListening:
     def test_localhost_is_both_loopback_addresses(self) -> None:
-        listeners = bind_loopback("localhost", free_port())
+        listeners = stack.bind_loopback("localhost", free_port())
         families = {listener.family for listener in listeners}
         for listener in listeners:
             listener.close()
@@ -165,7 +178,7 @@ class RunningStack:
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[RunningStack]:
+def running(tmp_path: Path) -> Iterator[RunningStack]:
     made = RunningStack(tmp_path / "data")
     yield made
     made.end()
@@ -178,55 +191,55 @@ def _all_gone(pids: dict[str, int]) -> bool:
 @pytest.mark.e2e
 class TestRunning:
     def test_it_runs_refuses_a_second_one_mends_crashes_and_stops_with_ctrl_c(
-        self, stack: RunningStack, tmp_path: Path
+        self, running: RunningStack, tmp_path: Path
     ) -> None:
-        ready = stack.wait_until_ready()
+        ready = running.wait_until_ready()
         assert set(ready["processes"]) == {"postgres", "redis", "worker", "beat", "api"}
-        assert stat.S_IMODE(stack.marker.stat().st_mode) == 0o600
-        assert stack.status("/readyz") == 200
+        assert stat.S_IMODE(running.marker.stat().st_mode) == 0o600
+        assert running.status("/readyz") == 200
 
-        same_folder = _run("up", "--data-dir", str(stack.folder), "--port", str(free_port()))
+        same_folder = _run("up", "--data-dir", str(running.folder), "--port", str(free_port()))
         assert same_folder.returncode == 1
         assert _is_one_line(same_folder.stderr)
-        assert f"(process {stack.process.pid})" in same_folder.stderr
-        same_port = _run("up", "--data-dir", str(tmp_path / "other"), "--port", str(stack.port))
+        assert f"(process {running.process.pid})" in same_folder.stderr
+        same_port = _run("up", "--data-dir", str(tmp_path / "other"), "--port", str(running.port))
         assert same_port.returncode == 1
-        assert f"port {stack.port} is in use" in same_port.stderr
+        assert f"port {running.port} is in use" in same_port.stderr
 
         os.kill(ready["processes"]["api"], signal.SIGKILL)
-        assert wait_until(lambda: stack.read_marker()["processes"].get("api") != ready["processes"]["api"], 20)
-        assert stack.status("/healthz") == 200  # waits in the socket's queue, and is not refused
+        assert wait_until(lambda: running.read_marker()["processes"].get("api") != ready["processes"]["api"], 20)
+        assert running.status("/healthz") == 200  # waits in the socket's queue, and is not refused
 
-        last = stack.read_marker()["processes"]
-        os.killpg(stack.process.pid, signal.SIGINT)
-        assert stack.process.wait(60) == 0
+        last = running.read_marker()["processes"]
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert running.process.wait(60) == 0
         assert _all_gone(last)
-        assert not stack.marker.exists()
-        assert "Stopped; the data is kept" in stack.output.read_text()
+        assert not running.marker.exists()
+        assert "Stopped; the data is kept" in running.output.read_text()
 
     def test_a_supervisor_killed_outright_leaves_nothing_and_the_next_start_has_the_data(
-        self, stack: RunningStack
+        self, running: RunningStack
     ) -> None:
-        ready = stack.wait_until_ready()
-        stack.process.kill()
-        stack.process.wait()
+        ready = running.wait_until_ready()
+        running.process.kill()
+        running.process.wait()
         if sys.platform == "linux":
             assert wait_until(lambda: _all_gone(ready["processes"]), 20)
-        password = json.loads((stack.folder / "secrets.json").read_text())["database_password"]
+        password = json.loads((running.folder / "secrets.json").read_text())["database_password"]
 
-        with EmbeddedPostgres(stack.folder / "postgres") as server:
+        with EmbeddedPostgres(running.folder / "postgres") as server:
             import psycopg
 
             with psycopg.connect(server.url_for("todoenbalance", "todoenbalance", password)) as connection:
                 row = connection.execute("SELECT to_regclass('platform.tenants') IS NOT NULL").fetchone()
             assert row == (True,)
 
-    def test_a_stop_during_the_start_is_clean_as_well(self, stack: RunningStack) -> None:
-        assert wait_until(lambda: (stack.folder / "postgres" / "cluster").exists(), 30)
-        stack.process.send_signal(signal.SIGTERM)
-        assert stack.process.wait(60) == 0
+    def test_a_stop_during_the_start_is_clean_as_well(self, running: RunningStack) -> None:
+        assert wait_until(lambda: (running.folder / "postgres" / "cluster").exists(), 30)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(60) == 0
         if sys.platform == "linux":
-            assert _marked_processes(stack.folder) == []
+            assert _marked_processes(running.folder) == []
 
 
 def _marked_processes(folder: Path) -> list[int]:

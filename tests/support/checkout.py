@@ -23,6 +23,7 @@ from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
+from todoenbalance.subscriptions import register_composers
 
 PRICE = 4500
 DAYS = 30
@@ -160,6 +161,7 @@ class Desk:
 
 async def make_desk(runtime: Runtime, practice: TenantContext, client: SignedIn | None = None) -> Desk:
     """Open a practice for business; a new practitioner and service each time."""
+    register_composers()
     client = client or await make_client(runtime, practice)
     opens_at = (clock.now() + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
     service_id, practitioner_id = new_id(), new_id()

@@ -35,7 +35,12 @@ class Check:
 
     name: str
     ok: bool
-    detail: str
+    remedy: str
+
+    @property
+    def detail(self) -> str:
+        """Nothing for what is as it should be, else what to do."""
+        return "" if self.ok else self.remedy
 
 
 def prepare_database(*, admin_url: str, login_url: str) -> None:

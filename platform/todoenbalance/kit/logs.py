@@ -6,7 +6,9 @@ import sys
 import structlog
 
 # Libraries that write credentials or whole messages at DEBUG.
-_NOISY = ("httpx", "httpcore", "python_http_client", "paypalrestsdk", "stripe", "kombu", "amqp")
+_TELLTALES = ("httpx", "httpcore", "python_http_client", "paypalrestsdk", "stripe", "kombu", "amqp")
+# Celery says for each tick of the relay that it came and went.
+_CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 
 
 def configure_logs(level: str, *, json: bool) -> None:
@@ -41,7 +43,7 @@ def configure_logs(level: str, *, json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _NOISY:
+    for name in _TELLTALES + _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -56,7 +56,7 @@ class TestPage:
         assert policy.startswith("default-src 'self'; ")
         own = f"http://{desk.practice.slug}.localhost:8000"
         assert f"form-action 'self' http://localhost:3000 {own};" in policy
-        style = await browser.get("/sandbox/pay.css")
+        style = await browser.get("/static/pages.css")
         assert style.headers["content-type"].startswith("text/css")
 
     async def test_what_it_shows_is_text(self, desk: Desk, browser: httpx.AsyncClient) -> None:
@@ -120,8 +120,6 @@ class TestButtons:
         await desk.confirm(payment)
         assert (await desk.appointment(appointment.id)).status == AppointmentStatus.CONFIRMED
 
-    @pytest.mark.parametrize("form", [{}, {"outcome": "perhaps"}, {"outcome": "approve", "webhook": "never"}])
-    async def test_other_forms_are_not_understood(
-        self, payment: PaymentRead, browser: httpx.AsyncClient, form: dict[str, str]
-    ) -> None:
-        assert_problem(await browser.post(url_of(payment), data=form), 422, "validation_error")
+    async def test_other_forms_are_not_understood(self, payment: PaymentRead, browser: httpx.AsyncClient) -> None:
+        for form in ({}, {"outcome": "perhaps"}, {"outcome": "approve", "webhook": "never"}):
+            assert_problem(await browser.post(url_of(payment), data=form), 422, "validation_error")

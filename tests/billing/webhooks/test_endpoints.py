@@ -40,23 +40,21 @@ class TestVerification:
         assert_problem(answer, 400, "invalid_signature")
         assert await stored(desk) == []
 
-    @pytest.mark.parametrize("header", ["", "t=,v1=", "v1=00", "t=abc,v1=ñ", "t=1700000000", "nonsense"])
-    async def test_a_body_without_a_right_signature_is_refused(
-        self, desk: Desk, http: HttpFactory, header: str
-    ) -> None:
+    async def test_a_body_without_a_right_signature_is_refused(self, desk: Desk, http: HttpFactory) -> None:
         body, _ = await desk.signed_event(await desk.start(await desk.book()))
-        headers = [(sandbox.SIGNATURE_HEADER.encode(), header.encode())]
-        answer = await http().post(f"/webhooks/sandbox/{desk.practice.key}", content=body, headers=headers)
-        assert_problem(answer, 400, "invalid_signature")
+        for header in ("", "t=,v1=", "v1=00", "t=abc,v1=ñ", "t=1700000000", "nonsense"):
+            headers = [(sandbox.SIGNATURE_HEADER.encode(), header.encode())]
+            answer = await http().post(f"/webhooks/sandbox/{desk.practice.key}", content=body, headers=headers)
+            assert_problem(answer, 400, "invalid_signature")
         assert await stored(desk) == []
 
-    @pytest.mark.parametrize("minutes", [-6, 6])
-    async def test_a_signature_of_another_time_is_refused(self, desk: Desk, http: HttpFactory, minutes: int) -> None:
+    async def test_a_signature_of_another_time_is_refused(self, desk: Desk, http: HttpFactory) -> None:
         body, _ = await desk.signed_event(await desk.start(await desk.book()))
         provider = SandboxProvider(desk.runtime, desk.practice)
-        headers = provider.sign_webhook(body, clock.now() + timedelta(minutes=minutes))
-        answer = await http().post(f"/webhooks/sandbox/{desk.practice.key}", content=body, headers=headers)
-        assert_problem(answer, 400, "invalid_signature")
+        for minutes in (-6, 6):
+            headers = provider.sign_webhook(body, clock.now() + timedelta(minutes=minutes))
+            answer = await http().post(f"/webhooks/sandbox/{desk.practice.key}", content=body, headers=headers)
+            assert_problem(answer, 400, "invalid_signature")
 
     async def test_another_practices_signature_is_worthless(
         self, desk: Desk, http: HttpFactory, other_practice: TenantContext
@@ -170,9 +168,9 @@ class TestRaces:
 class TestSending:
     """The sandbox's own webhooks, over a real socket to a real server."""
 
-    @pytest.mark.parametrize(("mode", "expected"), [(WebhookMode.NORMAL, 1), (WebhookMode.DUPLICATE, 1)])
+    @pytest.mark.parametrize("mode", [WebhookMode.NORMAL, WebhookMode.DUPLICATE])
     async def test_the_webhook_of_an_approval_settles_the_payment(
-        self, runtime: Runtime, practice: TenantContext, mode: WebhookMode, expected: int
+        self, runtime: Runtime, practice: TenantContext, mode: WebhookMode
     ) -> None:
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
@@ -191,7 +189,7 @@ class TestSending:
             await desk.run()
             server.should_exit = True
             await serving
-        assert len(await stored(desk)) == expected
+        assert len(await stored(desk)) == 1
         assert (await desk.payment(payment.id)).status == PaymentStatus.SUCCEEDED
         assert (await desk.appointment(appointment.id)).status == AppointmentStatus.CONFIRMED
 

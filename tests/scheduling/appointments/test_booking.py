@@ -211,7 +211,7 @@ class TestRefusals:
         assert (await stored(runtime, practice, standing["id"])).status == "confirmed"
 
     async def test_input_that_is_not_valid(self, client: httpx.AsyncClient, offer: Offer) -> None:
-        bodies: list[dict[str, object]] = [
+        bodies: list[dict[str, Any]] = [
             {"starts_at": "2026-03-03T10:00:00"},
             {"starts_at": 1772524800},
             {"starts_at": "soon"},

@@ -150,13 +150,13 @@ async def build(session: TenantSession, world: World) -> tuple[UUID, Rules, UUID
     session.add(client)
     await session.flush()  # appointments refer to it
     taken: list[tuple[datetime, datetime]] = []
-    for begin, end, status, hold in world.bookings:
+    for starts_at, ends_at, status, hold in world.bookings:
         if status not in ("cancelled", "expired"):
-            if any(begin < until and since < end for since, until in taken):
+            if any(starts_at < until and since < ends_at for since, until in taken):
                 continue
-            taken.append((begin, end))
+            taken.append((starts_at, ends_at))
             if status != "held" or hold > timedelta(0):
-                world.busy.append((begin, end))
+                world.busy.append((starts_at, ends_at))
         session.add(
             Appointment(
                 id=new_id(),
@@ -164,9 +164,9 @@ async def build(session: TenantSession, world: World) -> tuple[UUID, Rules, UUID
                 practitioner_id=practitioner.id,
                 client_id=client.id,
                 status=status,
-                starts_at=begin,
-                ends_at=end,
-                occupied=Range(begin, end, bounds="[)"),
+                starts_at=starts_at,
+                ends_at=ends_at,
+                occupied=Range(starts_at, ends_at, bounds="[)"),
                 currency="EUR",
                 price_minor=0,
                 amount_due_minor=0,

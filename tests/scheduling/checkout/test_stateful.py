@@ -180,7 +180,7 @@ def test_the_books_agree_whatever_happens(settings: Settings) -> None:
             run_state_machine_as_test(
                 lambda: Checkout(runner, runtime, practice, client, rival),
                 settings=profile(
-                    max_examples=5,
+                    max_examples=15,
                     stateful_step_count=20,
                     deadline=None,
                     database=None,
