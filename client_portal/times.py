@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time, get_timezone_gmt
+from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_gmt
 
 from scheduling.availability.service import LONGEST_LIST_DAYS, Rules, list_slots
 from scheduling.catalogue.models import Service
@@ -75,7 +75,7 @@ async def find_week(
         next_free = found[0].astimezone(zone).date() if found else None
     return Week(
         days=[_day(day, [one for one in starts if one.astimezone(zone).date() == day], zone, locale) for day in days],
-        label=f"{format_date(days[0], 'd MMMM', locale)} – {format_date(days[-1], 'd MMMM y', locale)}",
+        label=format_interval(days[0], days[-1], "yMMMMd", locale=locale),
         earlier=max(first - WEEK, today) if first > today else None,
         later=first + WEEK if first + WEEK <= last else None,
         next_free=next_free,
@@ -101,4 +101,4 @@ def _day(day: date, starts: Sequence[datetime], zone: ZoneInfo, locale: str) -> 
         )
         for start, label in labels.items()
     ]
-    return Day(day, format_date(day, "EEEE", locale).capitalize(), format_date(day, "d MMMM", locale), times)
+    return Day(day, format_date(day, "EEEE", locale).capitalize(), format_skeleton("MMMMd", day, locale=locale), times)

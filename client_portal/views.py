@@ -1,7 +1,7 @@
 """Appointments and services in the words of a client's page."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from billing.payments.models import Payment
 from billing.payments.service import list_payments
@@ -142,6 +142,6 @@ async def look_at_cancelling(page: VisitorPage, appointment: Appointment) -> Way
     paid = sum(refundable_minor(payment) for payment in payments)
     if not paid:
         return WayOut(None)
-    deadline = appointment.starts_at - timedelta(hours=appointment.cancellation_notice_hours)
+    deadline = appointment.refundable_until
     in_time = clock.now() <= deadline or appointment.status == AppointmentStatus.HELD
     return WayOut(Money(paid if in_time else 0, appointment.currency))

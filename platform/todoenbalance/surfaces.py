@@ -5,7 +5,7 @@ from fastapi import APIRouter, FastAPI
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import payments as staff_payments
-from admin_portal import people, practice_settings, practitioners, services, time_slots
+from admin_portal import people, practice_settings, practitioners, records, services, time_slots
 from admin_portal.pages.router import router as portal_pages
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
@@ -57,6 +57,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         time_slots.router,
         staff_appointments.router,
         staff_payments.router,
+        records.router,
     ):
         admin.include_router(router)
     api.include_router(admin)

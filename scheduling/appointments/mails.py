@@ -7,7 +7,7 @@ their health and is never part of a mail.
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -98,7 +98,7 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
     when = describe(appointment.starts_at, zone, locale, ends_at=appointment.ends_at)
     there = describe(appointment.starts_at, booking.practitioner.timezone, locale, ends_at=appointment.ends_at)
     elsewhere = appointment.location_kind == "practice" and (there.day, there.time) != (when.day, when.time)
-    free_until = appointment.starts_at - timedelta(hours=appointment.cancellation_notice_hours)
+    free_until = appointment.refundable_until
     paid_for = appointment.price_minor > 0
     slug = tenant.slug
     return {

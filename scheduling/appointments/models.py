@@ -1,6 +1,6 @@
 """Appointments, and the constraint that makes double booking impossible."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,8 @@ class Appointment(TenantBase):
 
     ``version`` rises with each change that a reader must be told of (moved, cancelled) and is the
     iCalendar SEQUENCE; a mail made for an older version is not sent. ``amount_due_minor`` is what must be
-    paid for the booking to stand (the deposit where there is one).
+    paid for the booking to stand (the deposit where there is one). ``refund_deadline`` is set where moving
+    must not renew the right to cancel for free: the client moved it when that had run out already.
     """
 
     __tablename__ = "appointments"
@@ -75,11 +76,17 @@ class Appointment(TenantBase):
     meeting_url: Mapped[str | None] = mapped_column(String(2000))
     notes: Mapped[str | None]
     cancellation_notice_hours: Mapped[int]
+    refund_deadline: Mapped[datetime | None]
     cancelled_by: Mapped[str | None] = mapped_column(String(10))
     cancelled_at: Mapped[datetime | None]
     cancellation_reason: Mapped[str | None] = mapped_column(String(500))
     version: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    @property
+    def refundable_until(self) -> datetime:
+        """Until when a client who cancels gets everything back, by the terms of the booking."""
+        return self.refund_deadline or self.starts_at - timedelta(hours=self.cancellation_notice_hours)
 
 
 class AppointmentChange(TenantBase):

@@ -138,6 +138,7 @@ async def book_appointment(
             meeting_url=None,
             notes=notes or None,
             cancellation_notice_hours=settings.cancellation_notice_hours,
+            refund_deadline=None,
             cancelled_by=None,
             cancelled_at=None,
             cancellation_reason=None,
@@ -209,6 +210,7 @@ async def reschedule_appointment(
         moved = _of_client(await repository.lock(appointment_id), client_id)
         _check_movable(moved, by_client=client_id is not None)
         before.update({"from": moved.starts_at.isoformat(), "from_practitioner_id": str(moved.practitioner_id)})
+        moved.refund_deadline = _deadline_after_move(moved, by_client=client_id is not None)
         moved.practitioner_id = chosen
         moved.starts_at = starts_at
         moved.ends_at = starts_at + rules.duration
@@ -232,6 +234,13 @@ async def reschedule_appointment(
     if moved.status == AppointmentStatus.CONFIRMED:
         await _announce(session, moved, APPOINTMENT_MOVED)
     return moved
+
+
+def _deadline_after_move(appointment: Appointment, *, by_client: bool) -> datetime | None:
+    """A client who moves after the notice has run out keeps the lost deadline, or moving would buy it back."""
+    if by_client and appointment.status == AppointmentStatus.CONFIRMED and clock.now() > appointment.refundable_until:
+        return appointment.refundable_until
+    return None
 
 
 def _check_movable(appointment: Appointment, *, by_client: bool) -> None:
@@ -286,9 +295,8 @@ async def cancel_appointment(
 
 async def _give_back(session: TenantSession, appointment: Appointment, actor: Actor) -> Money:
     by_staff = actor.kind is not ActorKind.CLIENT
-    deadline = appointment.starts_at - timedelta(hours=appointment.cancellation_notice_hours)
     # What was never confirmed was never had: its money goes back whatever the notice.
-    if not (by_staff or appointment.status == AppointmentStatus.HELD or clock.now() <= deadline):
+    if not (by_staff or appointment.status == AppointmentStatus.HELD or clock.now() <= appointment.refundable_until):
         return Money(0, appointment.currency)
     refunds = await request_refunds_for_payable(
         session,

@@ -70,6 +70,13 @@ class AccountRepository:
         """Staff in the order they were invited."""
         return await paginate(self._session, select(Staff), [Staff.id], limit=limit, cursor=cursor)
 
+    async def page_of_actions(self, *, limit: int, cursor: str | None) -> tuple[list[StaffAuditEntry], str | None]:
+        """The audit trail, newest first."""
+        keys = [StaffAuditEntry.id]
+        return await paginate(
+            self._session, select(StaffAuditEntry), keys, limit=limit, cursor=cursor, descending=True
+        )
+
     async def count_clients(self) -> int:
         """How many clients the practice has."""
         return (await self._session.scalar(select(func.count()).select_from(Client))) or 0

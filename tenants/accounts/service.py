@@ -242,6 +242,13 @@ async def list_clients(
     return await AccountRepository(session).page_of_clients(search=search, limit=limit, cursor=cursor)
 
 
+async def list_staff_actions(
+    session: TenantSession, *, limit: int = 50, cursor: str | None = None
+) -> tuple[list[StaffAuditEntry], str | None]:
+    """A page of the audit trail, newest first."""
+    return await AccountRepository(session).page_of_actions(limit=limit, cursor=cursor)
+
+
 async def count_clients(session: TenantSession) -> int:
     """How many clients the practice has."""
     return await AccountRepository(session).count_clients()

@@ -338,6 +338,7 @@ def upgrade() -> None:
         sa.Column("meeting_url", sa.String(length=2000), nullable=True),
         sa.Column("notes", sa.String(), nullable=True),
         sa.Column("cancellation_notice_hours", sa.Integer(), nullable=False),
+        sa.Column("refund_deadline", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_by", sa.String(length=10), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancellation_reason", sa.String(length=500), nullable=True),

@@ -180,7 +180,7 @@ async def build(session: TenantSession, world: World) -> tuple[UUID, Rules, UUID
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(world=worlds(), sample=st.lists(moments, min_size=4, max_size=4))
 async def test_what_is_offered_is_what_the_model_says(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from billing.payments.service import settle
 from billing.providers import sandbox
@@ -58,12 +58,18 @@ class Checkout(RuleBasedStateMachine):
         except ProblemError:
             return None
 
-    @rule(target=appointments)
-    def book(self) -> Appointment:
+    @initialize(target=appointments)
+    def book_first(self) -> Appointment:
         """A client holds a time."""
         appointment = self._runner.run(self._desk.book())
         self._booked.append(appointment)
         return appointment
+
+    @precondition(lambda self: len(self._booked) < 2)
+    @rule(target=appointments)
+    def book(self) -> Appointment:
+        """And perhaps another one."""
+        return self.book_first()
 
     @rule(target=payments, appointment=appointments, method=st.sampled_from(["sandbox", "sandbox", "offline"]))
     def start(self, appointment: Appointment, method: str) -> PaymentRead | None:
@@ -71,6 +77,15 @@ class Checkout(RuleBasedStateMachine):
         payment = self._try(self._desk.start(appointment, method))
         if payment is not None:
             self._paid[payment.id] = payment
+        return payment
+
+    @rule(target=payments, appointment=appointments, hears=st.booleans())
+    def pay(self, appointment: Appointment, hears: bool) -> PaymentRead | None:
+        """The client pays, and the practice hears of it or does not."""
+        payment = self.start(appointment, "sandbox")
+        self.decide(payment, SandboxOutcome.APPROVE, forced=True)
+        if hears:
+            self.come_back(payment, 1)
         return payment
 
     @rule(payment=payments, outcome=st.sampled_from(SandboxOutcome), forced=st.booleans())
@@ -108,10 +123,11 @@ class Checkout(RuleBasedStateMachine):
 
     @rule(appointment=appointments)
     def snatch(self, appointment: Appointment) -> None:
-        """Somebody else books the same time, if it is to be had."""
+        """The hold runs out, and somebody else books the same time."""
+        self.lapse(appointment, is_noticed=False)
         self._try(self._desk.book(self._rival, appointment.starts_at))
 
-    @rule(appointment=consumes(appointments))
+    @rule(appointment=appointments)
     def cancel(self, appointment: Appointment) -> None:
         """The client cancels, in time."""
         self._try(self._desk.cancel(appointment))

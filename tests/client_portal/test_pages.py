@@ -1,0 +1,527 @@
+"""The booking site as browsers meet it: booking and paying, and what must not work."""
+
+import html
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from client_portal.router import PARTS
+from scheduling.appointments.models import Appointment, AppointmentStatus
+from tenants.accounts import service as accounts
+from tenants.accounts.models import Client
+from tenants.settings.service import update_practice_settings
+from tests.conftest import HttpFactory
+from tests.support.events import run_due_events
+from tests.support.pages import HTML, assert_sober, form_of, posting_paths, sign_in, submit
+from tests.support.practices import PASSWORD, make_client
+from tests.support.problems import assert_problem
+from tests.support.scheduling import Offer, make_offer, stored
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.tenancy import TenantContext
+from todoenbalance.operators.service import suspend_tenant
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def browser(http: HttpFactory, practice: TenantContext) -> httpx.AsyncClient:
+    """Someone's browser on the practice's host."""
+    return http(practice, headers=HTML)
+
+
+@pytest.fixture
+async def offer(runtime: Runtime, practice: TenantContext) -> Offer:
+    """An hour for 45 euros, with someone who works every day."""
+    return await make_offer(runtime, practice, price_minor=4500)
+
+
+async def signed_in(
+    http: HttpFactory, runtime: Runtime, practice: TenantContext, **fields: object
+) -> httpx.AsyncClient:
+    """The browser of a client of the practice, whose language is English."""
+    client = await make_client(runtime, practice, **({"locale": "en"} | fields))  # type: ignore[arg-type]  # the address is text
+    browser = http(practice, headers=HTML)
+    await sign_in(browser, "/sign-in", client.email, PASSWORD)
+    return browser
+
+
+async def first_confirmation(browser: httpx.AsyncClient, offer: Offer) -> httpx.Response:
+    """The page that asks whether to book the first free time of next week."""
+    day = (datetime.now(UTC) + timedelta(days=7)).date()
+    times = await browser.get(f"/book/{offer.service_id}", params={"from": day.isoformat()})
+    links = re.findall(r'href="(/book/[^"]+/confirm\?[^"]+)"', times.text)
+    return await browser.get(html.unescape(links[0]))
+
+
+async def book(browser: httpx.AsyncClient, offer: Offer, method: str = "offline") -> str:
+    """The address of a fresh appointment."""
+    answer = await submit(browser, await first_confirmation(browser, offer), method=method)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+async def count_appointments(runtime: Runtime, practice: TenantContext) -> int:
+    async with runtime.database.tenant(practice) as session:
+        return (await session.execute(select(func.count()).select_from(Appointment))).scalar_one()
+
+
+def id_in(address: str) -> UUID:
+    return UUID(urlsplit(address).path.split("/")[2])
+
+
+class TestBooking:
+    async def test_a_stranger_registers_on_the_way_books_pays_and_is_confirmed(
+        self, browser: httpx.AsyncClient, offer: Offer, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        landing = await browser.get("/")
+        assert "Primera visita" in landing.text
+        assert "€45.00" in landing.text
+        confirm = await first_confirmation(browser, offer)
+        onward = re.search(r'href="(/register\?next=[^"]+)"', confirm.text)
+        assert onward is not None
+        register = await browser.get(html.unescape(onward.group(1)))
+        after = await submit(
+            browser,
+            register,
+            first_name="Nina",
+            last_name="Nueva",
+            email="nina@example.com",
+            password=PASSWORD,
+            accept_privacy="yes",
+            timezone="Atlantic/Canary",
+        )
+        assert "Thank you. Sign in" in after.text
+        back = await submit(browser, after, password=PASSWORD)
+        assert back.status_code == 303
+        confirm = await browser.get(back.headers["location"])
+        assert "Atlantic" not in confirm.text  # the choice made on the way is kept: times in Madrid
+        leaving = await submit(browser, confirm, method="sandbox", notes="Soy celíaca")
+        assert leaving.status_code == 303
+        order = leaving.headers["location"]
+        assert "/sandbox/pay/" in order
+        paid = await browser.post(order, data={"outcome": "approve"})
+        returned = await browser.get(paid.headers["location"])
+        assert returned.status_code == 303
+        page = await browser.get(returned.headers["location"])
+        assert "Your appointment is confirmed." in page.text
+        assert "Canary" in page.text
+        assert "€45.00 paid" in page.text
+        assert "Soy celíaca" in page.text
+        row = await stored(runtime, practice, id_in(returned.headers["location"]))
+        assert row.status == AppointmentStatus.CONFIRMED
+        calendar = await browser.get(f"/appointments/{row.id}/calendar.ics")
+        assert calendar.headers["content-type"] == "text/calendar; charset=utf-8"
+        assert calendar.text.startswith("BEGIN:VCALENDAR")
+
+    async def test_a_double_click_books_once(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        page = await first_confirmation(browser, offer)
+        answers = [await submit(browser, page, method="offline") for _ in range(2)]
+        assert {answer.status_code for answer in answers} == {303}
+        assert len({answer.headers["location"] for answer in answers}) == 1
+        assert await count_appointments(runtime, practice) == 1
+
+    async def test_a_time_that_is_gone_leads_back_to_the_times_with_a_sentence(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        slow, fast = [await signed_in(http, runtime, practice) for _ in range(2)]
+        page = await first_confirmation(slow, offer)
+        await book(fast, offer)
+        answer = await submit(slow, page, method="offline")
+        assert answer.status_code == 409
+        assert "This time has just been taken" in answer.text
+        assert 'class="times"' in answer.text
+        assert await count_appointments(runtime, practice) == 1
+
+    async def test_a_free_service_is_confirmed_without_paying(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        free = await make_offer(runtime, practice)
+        browser = await signed_in(http, runtime, practice)
+        page = await browser.get(await book(browser, free))
+        assert "Your appointment is confirmed." in page.text
+
+    async def test_declining_keeps_the_time_for_another_try(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        declined = await browser.post(await book(browser, offer, "sandbox"), data={"outcome": "decline"})
+        page = await browser.get(declined.headers["location"])
+        assert "Not paid yet." in page.text
+        again = await submit(browser, page, "/pay", method="offline")
+        page = await browser.get(again.headers["location"])
+        assert "Your appointment is confirmed." in page.text
+
+    async def test_a_payment_that_is_undecided_says_so_and_offers_to_look_again(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        await book(browser, offer, "sandbox")
+        listed = await browser.get("/appointments")
+        own = re.search(r"/appointments/[0-9a-f-]{36}", listed.text)
+        assert own is not None
+        page = await browser.get(f"{own.group()}/return")
+        assert "The payment is on its way" in page.text
+        assert_sober(page)
+
+    async def test_moving_and_cancelling(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        address = await book(browser, offer)
+        before = await stored(runtime, practice, id_in(address))
+        day = (before.starts_at + timedelta(days=1)).date()
+        times = await browser.get(f"{address}/move", params={"from": day.isoformat()})
+        links = re.findall(r'href="([^"]+/move/confirm\?[^"]+)"', times.text)
+        moved = await submit(browser, await browser.get(html.unescape(links[1])))
+        assert moved.headers["location"] == address
+        after = await stored(runtime, practice, id_in(address))
+        assert after.starts_at > before.starts_at
+        asked = await browser.get(f"{address}/cancel")
+        assert_sober(asked)
+        cancelled = await submit(browser, asked, reason="Estoy de viaje")
+        page = await browser.get(cancelled.headers["location"])
+        assert "This appointment is cancelled." in page.text
+        row = await stored(runtime, practice, id_in(address))
+        assert row.cancellation_reason == "Estoy de viaje"
+
+    async def test_cancelling_says_beforehand_what_comes_back_and_then_it_does(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        paid = await browser.post(await book(browser, offer, "sandbox"), data={"outcome": "approve"})
+        address = (await browser.get(paid.headers["location"])).headers["location"]
+        asked = await browser.get(f"{address}/cancel")
+        assert "€45.00 goes back to you." in asked.text
+        await submit(browser, asked)
+        await run_due_events(runtime, practice)
+        assert "€45.00 goes back to you." in (await browser.get(address)).text
+
+    async def test_times_are_in_the_zone_that_was_asked_for(self, browser: httpx.AsyncClient, offer: Offer) -> None:
+        page = await browser.get(f"/book/{offer.service_id}", params={"timezone": "Asia/Tokyo", "from": "2099-01-01"})
+        assert "Tokyo" in page.text
+        nonsense = await browser.get(f"/book/{offer.service_id}", params={"timezone": "Nowhere", "from": "soon"})
+        assert nonsense.status_code == 200
+        assert "Madrid" in nonsense.text
+
+
+class TestAccounts:
+    async def test_a_taken_address_gets_the_same_answer_as_a_new_one(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        known = await make_client(runtime, practice)
+        pages = [
+            await submit(
+                browser,
+                await browser.get("/register"),
+                first_name="A",
+                last_name="B",
+                email=email,
+                password=PASSWORD + "x",
+                accept_privacy="yes",
+            )
+            for email in ("new@example.com", known.email)
+        ]
+        texts = [
+            re.sub(r'name="form_token" value="[^"]+"', "", page.text).replace(email, "")
+            for page, email in zip(pages, ("new@example.com", known.email), strict=True)
+        ]
+        assert texts[0] == texts[1]
+        assert pages[0].status_code == pages[1].status_code == 200
+        assert pages[0].cookies.keys() == pages[1].cookies.keys()
+
+    async def test_a_practice_that_reveals_taken_addresses_signs_new_clients_in_at_once(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        async with runtime.database.tenant(practice) as session:
+            await update_practice_settings(session, {"reveal_taken_email": True})
+        values = {"first_name": "A", "last_name": "B", "email": "a@example.com", "password": PASSWORD}
+        page = await browser.get("/register")
+        answer = await submit(browser, page, **values, accept_privacy="yes")
+        assert answer.headers["location"] == "/appointments"
+        assert (await browser.get("/appointments")).status_code == 200
+        again = await submit(browser, await browser.get("/register"), **values, accept_privacy="yes")
+        assert again.status_code == 409
+        assert "There is an account with this e-mail already." in again.text
+
+    async def test_a_refused_form_keeps_what_was_typed_but_the_password(self, browser: httpx.AsyncClient) -> None:
+        answer = await submit(
+            browser,
+            await browser.get("/register"),
+            first_name="Rosa",
+            last_name="",
+            email="rosa-at-example",
+            password="secret99",
+        )
+        assert answer.status_code == 422
+        assert_sober(answer)
+        assert 'value="Rosa"' in answer.text
+        assert "secret99" not in answer.text
+        assert 'href="#f-email"' in answer.text
+        assert "Write an e-mail address like name@example.com." in answer.text
+        assert "Write at least 10 characters." in answer.text
+        assert "To open an account you need to accept this." in answer.text
+        assert 'aria-invalid="true"' in answer.text
+
+    async def test_links_from_mails_do_nothing_until_the_button_is_pressed(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice, is_verified=False)
+        async with runtime.database.tenant(practice) as session:
+            await accounts.request_verification(session, client.email)
+            await accounts.request_password_reset(session, client.email)
+        await run_due_events(runtime, practice)
+        mails = (await browser.get("/dev/mailbox", headers={"Accept": "application/json"})).json()["items"]
+        links = {
+            urlsplit(url).path: url for mail in mails for url in re.findall(r"http://\S+\?token=\S+", mail["text"])
+        }
+        verify = await browser.get(links["/verify-email"])
+        async with runtime.database.tenant(practice) as session:
+            assert not (await session.get_one(Client, client.id)).is_verified
+        assert "your address is confirmed" in (await submit(browser, verify)).text
+        async with runtime.database.tenant(practice) as session:
+            assert (await session.get_one(Client, client.id)).is_verified
+        used = await submit(browser, verify)
+        assert used.status_code == 400
+        reset = await submit(browser, await browser.get(links["/reset-password"]), password="another password 9")
+        assert "Your new password is set." in reset.text
+        await sign_in(browser, "/sign-in", client.email, "another password 9")
+
+    async def test_forgotten_passwords_tell_nothing(self, browser: httpx.AsyncClient) -> None:
+        answer = await submit(browser, await browser.get("/forgot-password"), email="nobody@example.com")
+        assert "If there is an account" in answer.text
+
+    @pytest.mark.parametrize(
+        "target",
+        ["https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "javascript:alert(1)",
+         "/\t/evil.example", "http:/evil.example", "///evil.example", "evil.example"],
+    )  # fmt: skip
+    async def test_signing_in_leads_nowhere_but_here(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext, target: str
+    ) -> None:
+        client = await make_client(runtime, practice)
+        page = await browser.get("/sign-in", params={"next": target})
+        answer = await submit(browser, page, email=client.email, password=PASSWORD)
+        assert answer.headers["location"] == "/appointments"
+        browser.cookies.clear()
+        page = await browser.get("/sign-in")
+        answer = await submit(browser, page, email=client.email, password=PASSWORD, next=target)
+        assert answer.headers["location"] == "/appointments"
+
+    async def test_signing_in_leads_back_to_where_one_was(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        asked = await browser.get("/appointments?cursor=")
+        onward = urlsplit(asked.headers["location"])
+        assert onward.path == "/sign-in"
+        assert parse_qs(onward.query)["next"] == ["/appointments?cursor="]
+        answer = await submit(
+            browser, await browser.get(asked.headers["location"]), email=client.email, password=PASSWORD
+        )
+        assert answer.headers["location"] == "/appointments?cursor="
+
+
+class TestSignIns:
+    async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        answer = await sign_in(browser, "/sign-in", client.email, PASSWORD)
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        assert "path=/" in cookie
+        assert "domain" not in cookie
+
+    async def test_the_cookie_of_another_practice_is_worthless(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, other_practice: TenantContext
+    ) -> None:
+        theirs = await signed_in(http, runtime, other_practice)
+        here = http(practice, headers=HTML, cookies={"client": theirs.cookies["client"]})
+        assert (await here.get("/appointments")).headers["location"].startswith("/sign-in")
+
+    async def test_a_cookie_is_no_bearer_token_and_a_bearer_token_is_no_cookie(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        browser = http(practice, headers=HTML)
+        await sign_in(browser, "/sign-in", client.email, PASSWORD)
+        token = browser.cookies["client"]
+        api = http(practice)
+        assert_problem(
+            await api.get("/api/v1/users/me", headers={"Authorization": f"Bearer {token}"}), 401, "invalid_token"
+        )
+        assert (await browser.get("/api/v1/users/me")).status_code == 401
+        bearer = client.headers["Authorization"].removeprefix("Bearer ")
+        other = http(practice, headers=HTML, cookies={"client": bearer, "staff": bearer})
+        assert (await other.get("/appointments")).status_code == 303
+        assert (await other.get("/admin")).status_code == 303
+
+    async def test_signing_out_ends_the_copies_of_the_cookie_too(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        copy = http(practice, headers=HTML, cookies=dict(browser.cookies))
+        page = await browser.get("/")
+        answer = await submit(browser, page, "/sign-out")
+        assert answer.headers["location"] == "/"
+        assert "client" not in browser.cookies
+        assert (await copy.get("/appointments")).status_code == 303
+
+    async def test_a_closed_account_is_out_at_once(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        browser = await signed_in(http, runtime, practice, email="gone@example.com")
+        async with runtime.database.tenant(practice) as session:
+            row = (await session.scalars(select(Client).where(Client.email == "gone@example.com"))).one()
+            row.is_active = False
+        assert (await browser.get("/appointments")).status_code == 303
+
+    async def test_another_clients_appointment_is_not_there(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        address = await book(await signed_in(http, runtime, practice), offer)
+        other = await signed_in(http, runtime, practice)
+        page = await other.get("/appointments")
+        for path in ("", "/cancel", "/move", "/return", "/calendar.ics"):
+            assert (await other.get(address + path)).status_code == 404
+        token = form_of(page, "/sign-out").data["form_token"]
+        for path in ("/cancel", "/pay"):
+            assert (await other.post(address + path, data={"form_token": token})).status_code == 404
+        assert (await stored(runtime, practice, id_in(address))).status == AppointmentStatus.CONFIRMED
+
+
+class TestForgedForms:
+    @pytest.mark.parametrize("path", posting_paths(PARTS))
+    async def test_no_form_is_taken_without_its_own_token_from_its_own_origin(
+        self, path: str, http: HttpFactory, runtime: Runtime, practice: TenantContext, other_practice: TenantContext
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        token = form_of(await browser.get("/"), "/sign-out").data["form_token"]
+        stranger = await signed_in(http, runtime, practice)
+        foreign = form_of(await stranger.get("/"), "/sign-out").data["form_token"]
+        attempts: list[tuple[dict[str, str], dict[str, str]]] = [
+            ({}, {}),
+            ({"form_token": ""}, {}),
+            ({"form_token": secrets.token_hex(32)}, {}),
+            ({"form_token": foreign}, {}),
+            ({"form_token": token}, {"Origin": "https://evil.example"}),
+            ({"form_token": token}, {"Origin": f"http://{other_practice.slug}.localhost:8000"}),
+            ({"form_token": token}, {"Origin": f"http://{practice.slug}.localhost:9999"}),
+            ({"form_token": token}, {"Origin": "null"}),
+            ({"form_token": token}, {"Sec-Fetch-Site": "cross-site"}),
+            ({"form_token": token}, {"Sec-Fetch-Site": "same-site"}),
+        ]
+        for data, headers in attempts:
+            answer = await browser.post(path, data=data, headers=headers)
+            assert answer.status_code == 403, (data, headers)
+            assert "nothing was done" in answer.text
+        assert (await browser.get("/appointments")).status_code == 200  # not even signed out
+
+    async def test_a_token_of_an_anonymous_visitor_needs_their_cookie(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        victim, attacker = (http(practice, headers=HTML) for _ in range(2))
+        page = await attacker.get("/sign-in")
+        data = form_of(page).data | {"email": client.email, "password": PASSWORD}
+        assert (await victim.post("/sign-in", data=data)).status_code == 403
+        await victim.get("/sign-in")
+        assert (await victim.post("/sign-in", data=data)).status_code == 403
+        assert (await attacker.post("/sign-in", data=data)).status_code == 303
+
+    async def test_our_own_origin_is_right_and_null_is_when_the_browser_vouches(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        for headers in (
+            {"Origin": f"http://{practice.slug}.localhost:8000", "Sec-Fetch-Site": "same-origin"},
+            {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+        ):
+            browser = http(practice, headers=HTML)
+            data = form_of(await browser.get("/sign-in")).data | {"email": client.email, "password": PASSWORD}
+            assert (await browser.post("/sign-in", data=data, headers=headers)).status_code == 303
+
+    async def test_a_forged_cancellation_changes_nothing(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        address = await book(browser, offer)
+        for data in ({}, {"form_token": "x"}):
+            assert (await browser.post(f"{address}/cancel", data=data)).status_code == 403
+        assert (await stored(runtime, practice, id_in(address))).status == AppointmentStatus.CONFIRMED
+
+
+class TestPages:
+    async def test_what_people_typed_is_only_ever_text(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        offer = await make_offer(runtime, practice, name=EVIL, description=EVIL, price_minor=4500)
+        browser = await signed_in(http, runtime, practice, first_name=EVIL, last_name='"><img src=x onerror=alert(1)>')
+        confirm = await first_confirmation(browser, offer)
+        answer = await submit(browser, confirm, method="offline", notes=EVIL)
+        address = answer.headers["location"]
+        for path in ("/", f"/book/{offer.service_id}", "/appointments", address, f"{address}/cancel"):
+            page = await browser.get(path)
+            assert "<script>alert" not in page.text
+            assert "<img" not in page.text
+            assert "&lt;script&gt;" in page.text
+            assert_sober(page)
+
+    async def test_every_page_is_sober_in_both_languages(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        confirm = str((await first_confirmation(browser, offer)).url)
+        words = {"en": "Skip to the content", "es": "Ir al contenido"}
+        paths = ("/", f"/book/{offer.service_id}", confirm, "/sign-in", "/register", "/forgot-password",
+                 "/reset-password?token=x", "/verify-email?token=x")  # fmt: skip
+        for language, word in words.items():
+            for path in paths:
+                page = await browser.get(path, headers={"Accept-Language": language})
+                assert page.status_code == 200
+                assert_sober(page)
+                assert word in page.text
+                assert f'<html lang="{language}">' in page.text
+        assert "Times are" not in (await browser.get(paths[1], headers={"Accept-Language": "es-MX"})).text
+
+    async def test_browsers_get_a_page_for_what_is_missing_and_programs_a_document(
+        self, http: HttpFactory, browser: httpx.AsyncClient, practice: TenantContext
+    ) -> None:
+        page = await browser.get("/nowhere")
+        assert page.status_code == 404
+        assert_sober(page)
+        assert "There is no such page" in page.text
+        assert_problem(await http(practice).get("/nowhere"), 404, "not_found")
+        assert_problem(await browser.get("/api/v1/nowhere"), 404, "not_found")
+        assert_problem(await browser.get("/api/v1/users/me"), 401, "not_authenticated")
+
+    async def test_a_suspended_practice_and_an_unknown_one_say_so_in_a_page(
+        self, http: HttpFactory, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        async with runtime.database.platform() as session:
+            await suspend_tenant(session, None, practice.id, "test")
+        page = await browser.get("/")
+        assert page.status_code == 403
+        assert "This practice is not available at the moment." in page.text
+        unknown = await http().get("http://nobody-here.localhost:8000/", headers=HTML)
+        assert unknown.status_code == 404
+        assert "There is no practice at this address." in unknown.text
+
+    async def test_static_files_may_be_kept_for_good_under_the_name_that_the_page_gave_them(
+        self, browser: httpx.AsyncClient
+    ) -> None:
+        page = await browser.get("/")
+        style = re.search(r'href="(/static/pages\.css\?v=[0-9a-f]+)"', page.text)
+        assert style is not None
+        assert "immutable" in (await browser.get(style.group(1))).headers["cache-control"]
+        assert (await browser.get("/static/pages.css")).headers["cache-control"] == "no-cache"
+        assert (await browser.get("/static/../page.py")).status_code == 404
