@@ -17,7 +17,7 @@ from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import OutboxSettings
 from todoenbalance.kit.tenancy import TenantContext
 
-SETTINGS = OutboxSettings(batch_size=50, lease_seconds=60, max_attempts=3)
+SETTINGS = OutboxSettings(batch_size=50, lease_seconds=60)
 
 
 @pytest.fixture
@@ -172,6 +172,24 @@ class TestDelivering:
         state = await row(fresh_runtime, event_id)
         assert state is not None
         assert state.parked_at is None
+
+    async def test_one_that_kills_its_worker_each_time_is_parked_in_the_end(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext
+    ) -> None:
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            event_id = await publish(session, "test.happened", {})
+        now = clock.now()
+        for turn in range(SETTINGS.max_attempts):
+            with clock.at(now + timedelta(hours=turn)):
+                [item] = await hand_over(fresh_runtime)
+                async with fresh_runtime.database.platform() as session:
+                    assert await relay.begin(session, item.event_id, item.attempt)  # and the process is killed here
+        with clock.at(now + timedelta(hours=24)):
+            assert await hand_over(fresh_runtime) == []
+        state = await row(fresh_runtime, event_id)
+        assert state is not None
+        assert state.parked_at is not None
+        assert state.last_error == "its worker died"
 
     async def test_a_topic_that_nobody_subscribed_to_is_kept_for_a_person(
         self, fresh_runtime: Runtime, fresh_practice: TenantContext

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
-from uuid import uuid4
 
 import httpx
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
+NO_SUCH_ID = "01900000-0000-7000-8000-000000000000"
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "en"}
 
 
@@ -114,10 +114,10 @@ async def sign_in(browser: httpx.AsyncClient, path: str, email: str, password: s
 def posting_paths(routers: Iterable[APIRouter], prefix: str = "") -> list[str]:
     """Every address that takes a form, with made-up ids."""
     return sorted(
-        re.sub(r"\{\w+\}", lambda _match: str(uuid4()), prefix + route.path)
+        re.sub(r"\{\w+\}", NO_SUCH_ID, prefix + route.path)
         for router in routers
         for route in router.routes
-        if isinstance(route, APIRoute) and "POST" in route.methods
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ())
     )
 
 

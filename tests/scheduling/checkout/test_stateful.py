@@ -7,11 +7,21 @@ stands on money that is kept (or was promised for the visit); and no money is ke
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+from uuid import UUID
 
 from hypothesis import HealthCheck
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from billing.payments.service import settle
 from billing.providers import sandbox
@@ -33,7 +43,6 @@ T = TypeVar("T")
 class Checkout(RuleBasedStateMachine):
     """Everybody's moves. A move that is refused with a problem is a move, too."""
 
-    appointments = Bundle("appointments")
     payments = Bundle("payments")
 
     def __init__(
@@ -49,7 +58,7 @@ class Checkout(RuleBasedStateMachine):
         self._rival = rival
         self._desk: Desk = runner.run(make_desk(runtime, practice, client))
         self._booked: list[Appointment] = []
-        self._paid: dict[Any, PaymentRead] = {}
+        self._paid: dict[UUID, PaymentRead] = {}
         self._events = 0
 
     def _try(self, move: Coroutine[Any, Any, T]) -> T | None:
@@ -58,90 +67,97 @@ class Checkout(RuleBasedStateMachine):
         except ProblemError:
             return None
 
-    @initialize(target=appointments)
-    def book_first(self) -> Appointment:
-        """A client holds a time."""
-        appointment = self._runner.run(self._desk.book())
-        self._booked.append(appointment)
-        return appointment
-
-    @precondition(lambda self: len(self._booked) < 2)
-    @rule(target=appointments)
-    def book(self) -> Appointment:
-        """And perhaps another one."""
-        return self.book_first()
-
-    @rule(target=payments, appointment=appointments, method=st.sampled_from(["sandbox", "sandbox", "offline"]))
-    def start(self, appointment: Appointment, method: str) -> PaymentRead | None:
-        """The client chooses how to pay."""
+    def _start(self, appointment: Appointment, method: str = "sandbox") -> PaymentRead | None:
         payment = self._try(self._desk.start(appointment, method))
         if payment is not None:
             self._paid[payment.id] = payment
         return payment
 
-    @rule(target=payments, appointment=appointments, hears=st.booleans())
-    def pay(self, appointment: Appointment, hears: bool) -> PaymentRead | None:
-        """The client pays, and the practice hears of it or does not."""
-        payment = self.start(appointment, "sandbox")
-        self.decide(payment, SandboxOutcome.APPROVE, forced=True)
-        if hears:
-            self.come_back(payment, 1)
-        return payment
+    def _appointment_of(self, payment: PaymentRead) -> Appointment:
+        return next(one for one in self._booked if one.id == payment.appointment_id)
 
-    @rule(payment=payments, outcome=st.sampled_from(SandboxOutcome), forced=st.booleans())
-    def decide(self, payment: PaymentRead | None, outcome: SandboxOutcome, forced: bool) -> None:
+    @initialize(target=payments)
+    def begin(self) -> PaymentRead | MultipleResults[PaymentRead]:
+        """A client holds a time and is about to pay."""
+        self._booked.append(self._runner.run(self._desk.book()))
+        return self._start(self._booked[-1]) or multiple()
+
+    @precondition(lambda self: len(self._booked) < 2)
+    @rule(target=payments)
+    def begin_another(self) -> PaymentRead | MultipleResults[PaymentRead]:
+        """And perhaps another one."""
+        return self.begin()
+
+    @rule(target=payments, payment=payments, method=st.sampled_from(["sandbox", "offline"]))
+    def pay_again(self, payment: PaymentRead, method: str) -> PaymentRead | MultipleResults[PaymentRead]:
+        """The client begins again, perhaps in another way."""
+        return self._start(self._appointment_of(payment), method) or multiple()
+
+    @rule(target=payments, payment=payments)
+    def change_of_mind(self, payment: PaymentRead) -> PaymentRead | MultipleResults[PaymentRead]:
+        """The client declines and pays by a new order; the old one may still come back from the dead."""
+        self.decide(payment, SandboxOutcome.DECLINE, forced=False)
+        self.come_back(payment, 1)
+        again = self._start(self._appointment_of(payment))
+        if again is None:
+            return multiple()
+        self.decide(again, SandboxOutcome.APPROVE, forced=True)
+        return again
+
+    @rule(
+        payment=payments,
+        outcome=st.sampled_from([SandboxOutcome.APPROVE, SandboxOutcome.APPROVE, SandboxOutcome.DECLINE]),
+        forced=st.booleans(),
+    )
+    def decide(self, payment: PaymentRead, outcome: SandboxOutcome, forced: bool) -> None:
         """The client clicks at the provider; a forced approval is a provider that was slow."""
-        if payment is not None and payment.method == "sandbox":
+        if payment.method == "sandbox":
             self._runner.run(self._desk.decide(payment, outcome, forced=forced))
 
     @rule(payment=payments, event_type=st.sampled_from(sorted(sandbox.KNOWN_EVENTS)), repeats=st.integers(1, 2))
-    def webhook(self, payment: PaymentRead | None, event_type: str, repeats: int) -> None:
+    def webhook(self, payment: PaymentRead, event_type: str, repeats: int) -> None:
         """An event arrives, true or not, once or twice. That none arrives is the rule not chosen."""
-        if payment is None or payment.method != "sandbox":
+        if payment.method != "sandbox":
             return
         self._events += 1
-        body, headers = self._runner.run(self._desk.signed_event(payment, f"{payment.id}-{self._events}", event_type))
+        desk = self._desk
+        body, headers = self._runner.run(desk.signed_event(payment, f"{payment.id}-{self._events}", event_type))
         for _ in range(repeats):
-            desk = self._desk
             self._runner.run(receive_webhook(desk.runtime, desk.practice, sandbox.NAME, headers, body))
 
     @rule(payment=payments, times=st.integers(1, 2))
-    def come_back(self, payment: PaymentRead | None, times: int) -> None:
+    def come_back(self, payment: PaymentRead, times: int) -> None:
         """The client's browser comes to the return page, perhaps in two tabs at once."""
-        if payment is not None:
-            wanted = payment
 
-            async def load() -> None:
-                await asyncio.gather(*(self._desk.confirm(wanted) for _ in range(times)))
+        async def load() -> None:
+            await asyncio.gather(*(self._desk.confirm(payment) for _ in range(times)))
 
-            self._try(load())
+        self._try(load())
 
-    @rule(appointment=appointments, is_noticed=st.booleans())
-    def lapse(self, appointment: Appointment, is_noticed: bool) -> None:
+    @rule(payment=payments, is_noticed=st.booleans())
+    def lapse(self, payment: PaymentRead, is_noticed: bool) -> None:
         """The hold runs out."""
-        self._runner.run((self._desk.expire if is_noticed else self._desk.let_hold_lapse)(appointment))
+        lapse = self._desk.expire if is_noticed else self._desk.let_hold_lapse
+        self._runner.run(lapse(self._appointment_of(payment)))
 
-    @rule(appointment=appointments)
-    def snatch(self, appointment: Appointment) -> None:
+    @rule(payment=payments)
+    def snatch(self, payment: PaymentRead) -> None:
         """The hold runs out, and somebody else books the same time."""
-        self.lapse(appointment, is_noticed=False)
-        self._try(self._desk.book(self._rival, appointment.starts_at))
+        self.lapse(payment, is_noticed=False)
+        self._try(self._desk.book(self._rival, self._appointment_of(payment).starts_at))
 
-    @rule(appointment=appointments)
-    def cancel(self, appointment: Appointment) -> None:
+    @rule(payment=payments)
+    def cancel(self, payment: PaymentRead) -> None:
         """The client cancels, in time."""
-        self._try(self._desk.cancel(appointment))
+        self._try(self._desk.cancel(self._appointment_of(payment)))
 
     @rule(payment=payments, amount_minor=st.sampled_from([None, 1000]))
-    def give_back(self, payment: PaymentRead | None, amount_minor: int | None) -> None:
+    def give_back(self, payment: PaymentRead, amount_minor: int | None) -> None:
         """Staff refunds."""
-        if payment is None:
-            return
-        payment_id = payment.id
 
         async def refund() -> None:
             async with self._desk.runtime.database.tenant(self._desk.practice) as session:
-                await request_refund(session, payment_id, amount_minor)
+                await request_refund(session, payment.id, amount_minor)
 
         self._try(refund())
 
@@ -196,8 +212,8 @@ def test_the_books_agree_whatever_happens(settings: Settings) -> None:
             run_state_machine_as_test(
                 lambda: Checkout(runner, runtime, practice, client, rival),
                 settings=profile(
-                    max_examples=15,
-                    stateful_step_count=20,
+                    max_examples=30,
+                    stateful_step_count=15,
                     deadline=None,
                     database=None,
                     suppress_health_check=list(HealthCheck),

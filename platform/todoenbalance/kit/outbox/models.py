@@ -16,7 +16,8 @@ class OutboxEvent(PlatformBase):
     Carries ids, never personal data. ``tenant`` is the practice's key (its role's name; row-level
     security makes it equal ``current_user``) and empty for the platform's own events. ``attempts`` counts
     hand-overs to Celery; ``started_attempt`` is the last of them that a worker began, so a message that
-    the broker delivers twice is begun once.
+    the broker delivers twice is begun once. ``failures`` counts those that were begun and came to nothing,
+    also when the worker died of them.
     """
 
     __tablename__ = "outbox"
@@ -33,5 +34,6 @@ class OutboxEvent(PlatformBase):
     run_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     started_attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
     last_error: Mapped[str | None]
     parked_at: Mapped[datetime | None]

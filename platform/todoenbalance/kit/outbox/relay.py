@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession
@@ -38,11 +38,24 @@ class Delivery:
     topic: str
     payload: dict[str, Any]
     attempt: int
+    failures: int
 
 
 async def hand_over_due(session: PlatformSession, settings: OutboxSettings) -> list[Handover]:
-    """Lease the rows that are due, oldest first; relays that meet skip each other's rows."""
+    """Lease the rows that are due, oldest first; relays that meet skip each other's rows.
+
+    A row that took its worker down with it as often as a row may fail is parked instead.
+    """
     now = clock.now()
+    await session.execute(
+        update(OutboxEvent)
+        .where(
+            OutboxEvent.run_at <= now,
+            OutboxEvent.parked_at.is_(None),
+            OutboxEvent.failures >= settings.max_attempts,
+        )
+        .values(parked_at=now, last_error=func.coalesce(OutboxEvent.last_error, "its worker died"))
+    )
     due = (
         select(OutboxEvent.id)
         .where(OutboxEvent.run_at <= now, OutboxEvent.parked_at.is_(None))
@@ -70,11 +83,11 @@ async def begin(session: PlatformSession, event_id: UUID, attempt: int) -> Deliv
             OutboxEvent.started_attempt < attempt,
             OutboxEvent.parked_at.is_(None),
         )
-        .values(started_attempt=attempt)
-        .returning(OutboxEvent.tenant, OutboxEvent.topic, OutboxEvent.payload)
+        .values(started_attempt=attempt, failures=OutboxEvent.failures + 1)
+        .returning(OutboxEvent.tenant, OutboxEvent.topic, OutboxEvent.payload, OutboxEvent.failures)
     )
     row = (await session.execute(statement)).one_or_none()
-    return Delivery(event_id, row.tenant, row.topic, row.payload, attempt) if row else None
+    return Delivery(event_id, row.tenant, row.topic, row.payload, attempt, row.failures) if row else None
 
 
 async def finish(session: PlatformSession, event_id: UUID) -> None:
@@ -96,8 +109,8 @@ async def postpone(
     ``counts=False`` is for an expected 'not yet', which never parks.
     """
     now = clock.now()
-    parks = counts and delivery.attempt >= settings.max_attempts
-    delay = delay_seconds if delay_seconds is not None else backoff_seconds(delivery.attempt, settings)
+    parks = counts and delivery.failures >= settings.max_attempts
+    delay = delay_seconds if delay_seconds is not None else backoff_seconds(delivery.failures, settings)
     await session.execute(
         update(OutboxEvent)
         .where(OutboxEvent.id == delivery.event_id, OutboxEvent.attempts == delivery.attempt)
@@ -105,13 +118,13 @@ async def postpone(
             run_at=now + timedelta(seconds=delay),
             last_error=error[:MAX_ERROR_LENGTH],
             parked_at=now if parks else None,
-            **({} if counts else {"attempts": 0, "started_attempt": 0}),
+            failures=delivery.failures if counts else delivery.failures - 1,
         )
     )
     return parks
 
 
-def backoff_seconds(attempt: int, settings: OutboxSettings) -> float:
+def backoff_seconds(failures: int, settings: OutboxSettings) -> float:
     """Exponential, with jitter so that what failed together does not come back together."""
-    ceiling = min(settings.backoff_limit_seconds, settings.backoff_base_seconds * 2.0 ** (attempt - 1))
+    ceiling = min(settings.backoff_limit_seconds, settings.backoff_base_seconds * 2.0 ** (failures - 1))
     return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
