@@ -14,7 +14,7 @@ from benchmarks.stack import Say, Server, Stack
 from scheduling.fields import midnight
 from todoenbalance.kit import clock
 
-_WARM_UP_REQUESTS = 300
+_WARM_UP_REQUESTS = 200
 # Enough of what the slower side can do that a queue never forms.
 _EASY_SHARE = 0.4
 _CALIBRATION_SECONDS = 2.0

@@ -9,7 +9,7 @@ AVAILABILITY, BOOKING, ONBOARDING, SCALE = MEASUREMENTS = ("availability", "book
 FEW_PRACTICES = 10
 
 _FULL = {"practices": 1000, "seconds": 20.0}
-_QUICK = {"practices": 60, "seconds": 3.0}
+_QUICK = {"practices": 40, "seconds": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """The options of a command line. Leaves with status 2 and one line if it is wrong."""
-    parser = _Parser(prog="python -m benchmarks", description="What things cost, as ratios. About six minutes.")
+    parser = _Parser(prog="python -m benchmarks", description="What things cost, as ratios. About ten minutes.")
     parser.add_argument("--quick", action="store_true", help="smaller numbers, under a minute")
     parser.add_argument(
-        "--practices", type=_between(int, 11, 20_000), help=f"how many is many  [{_FULL['practices']}; --quick: 60]"
+        "--practices", type=_between(int, 11, 20_000), help=f"how many is many  [{_FULL['practices']}; --quick: 40]"
     )
     parser.add_argument(
-        "--seconds", type=_between(float, 1, 3600), help="load on each side of a comparison  [20; --quick: 3]"
+        "--seconds", type=_between(float, 1, 3600), help="load on each side of a comparison  [20; --quick: 2]"
     )
     parser.add_argument("--connections", type=_between(int, 1, 64), default=8, help="of the load generator  [8]")
     parser.add_argument(
@@ -58,7 +58,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         seconds=given.seconds or usual["seconds"],
         connections=given.connections,
         rounds=2 if given.quick else 4,
-        onboardings=10 if given.quick else 30,
+        onboardings=8 if given.quick else 30,
         only=tuple(name for name in MEASUREMENTS if given.only is None or name in given.only),
         as_json=given.json,
     )

@@ -13,7 +13,7 @@ from client_portal.booking import read_choice, read_day, read_instant, render_ti
 from client_portal.page import ClientPage, SignedIn
 from client_portal.paying import settle_payments, start_paying
 from client_portal.views import (
-    cancellation_terms,
+    deadline_words,
     look_at_cancelling,
     method_choices,
     payments_of,
@@ -98,7 +98,7 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
         has_tried=any(payment.method != "offline" for payment in payments),
         methods=method_choices(page, methods),
         form=page.blank_form(method=methods[0] if methods else None),
-        terms=cancellation_terms(page, row.cancellation_notice_hours),
+        terms=deadline_words(page, row),
     )
 
 
@@ -155,7 +155,7 @@ async def _render_cancelling(
         "view": view,
         "pays_back": None if refund is None else refund.amount > 0,
         "refund": refund.format(page.locale) if refund is not None else None,
-        "terms": cancellation_terms(page, row.cancellation_notice_hours),
+        "terms": deadline_words(page, row),
     }
     if problem is not None:
         return page.render_refused("cancel.html", form, problem, **values)

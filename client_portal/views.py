@@ -8,8 +8,9 @@ from billing.payments.service import list_payments
 from billing.refunds.service import refundable_minor
 from client_portal.page import VisitorPage
 from notifications.formats import When, describe
+from scheduling.appointments.history import ActorKind
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.service import effective_status
+from scheduling.appointments.service import effective_status, gives_money_back
 from scheduling.catalogue.service import get_practitioner, get_service
 from todoenbalance.kit import clock
 from todoenbalance.kit.money import Money
@@ -121,6 +122,18 @@ def cancellation_terms(page: VisitorPage, notice_hours: int) -> str:
     )
 
 
+def deadline_words(page: VisitorPage, appointment: Appointment) -> str | None:
+    """Until when cancelling this appointment gives everything back; None where nothing has to be paid."""
+    if not appointment.amount_due_minor:
+        return None
+    if clock.now() > appointment.refundable_until:
+        return page.t("If you cancel now, nothing of what you paid is returned.")
+    until = describe(appointment.refundable_until, page.timezone, page.locale)
+    return page.t(
+        "Cancel until %(day)s, %(time)s, and you get everything back; later, nothing.", day=until.day, time=until.time
+    )
+
+
 async def payments_of(page: VisitorPage, appointment: Appointment) -> list[Payment]:
     """The client's payments of an appointment, newest first."""
     found, _cursor = await list_payments(
@@ -142,6 +155,5 @@ async def look_at_cancelling(page: VisitorPage, appointment: Appointment) -> Way
     paid = sum(refundable_minor(payment) for payment in payments)
     if not paid:
         return WayOut(None)
-    deadline = appointment.refundable_until
-    in_time = clock.now() <= deadline or appointment.status == AppointmentStatus.HELD
-    return WayOut(Money(paid if in_time else 0, appointment.currency))
+    comes_back = gives_money_back(appointment, ActorKind.CLIENT)
+    return WayOut(Money(paid if comes_back else 0, appointment.currency))

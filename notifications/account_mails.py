@@ -14,6 +14,7 @@ from tenants.accounts.service import (
     VERIFICATION_LIFETIME,
     get_client,
     get_staff,
+    has_had_enough_links,
     renew_one_time_token,
 )
 from todoenbalance.kit import clock
@@ -57,8 +58,12 @@ async def compose_welcome(session: TenantSession, runtime: Runtime, notice: Noti
     )
 
 
-async def compose_registration_repeated(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail:
+async def compose_registration_repeated(
+    session: TenantSession, runtime: Runtime, notice: Notice
+) -> ComposedMail | None:
     """To someone whose address was registered once more: they have an account, this is how to get in."""
+    if await has_had_enough_links(session, notice.subject_id, PASSWORD_RESET):
+        return None
     return ComposedMail(
         {
             "sign_in_url": runtime.settings.practice_url(session.tenant.slug, SIGN_IN_PATH),
@@ -70,6 +75,8 @@ async def compose_registration_repeated(session: TenantSession, runtime: Runtime
 
 async def compose_verification(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """The link that verifies an address; nothing if that has happened meanwhile."""
+    if await has_had_enough_links(session, notice.subject_id, VERIFICATION):
+        return None
     client = await get_client(session, notice.subject_id)
     if client.is_verified:
         return None
@@ -81,8 +88,10 @@ async def compose_verification(session: TenantSession, runtime: Runtime, notice:
     )
 
 
-async def compose_password_reset(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail:
+async def compose_password_reset(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """The link that sets a new password."""
+    if await has_had_enough_links(session, notice.subject_id, PASSWORD_RESET):
+        return None
     return ComposedMail(
         {
             "reset_url": await _reset_url(session, runtime, notice),

@@ -18,6 +18,7 @@ from notifications.port import Attachment, Mail, MailPort, MailRejectedError, Ma
 from notifications.recipients import Reader, Recipient, RecipientKind, find_contact_address, find_reader
 from notifications.rendering import render_mail
 from notifications.repository import EmailLogRepository
+from tenants.registry.models import TenantStatus
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.logs import get_logger
@@ -104,8 +105,18 @@ async def announce(
         )
 
 
+SUSPENDED_DELAY_SECONDS = 3600.0
+
+
 async def send_notification(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """Send the one mail of a ``notification.send`` event by the adapter of the settings. See :func:`deliver`."""
+    """Send the one mail of a ``notification.send`` event by the adapter of the settings. See :func:`deliver`.
+
+    A suspended practice's mails wait: their links would lead to a closed door. A closing one's are dropped.
+    """
+    if context.tenant.status == TenantStatus.CLOSING:
+        return
+    if context.tenant.status == TenantStatus.SUSPENDED:
+        raise RetryLaterError("the practice is suspended", SUSPENDED_DELAY_SECONDS)
     await deliver(context, payload, mail_port(context.runtime, context.tenant))
 
 
@@ -183,7 +194,7 @@ async def _assemble(
         subject=rendered.subject,
         text=rendered.text,
         html=rendered.html,
-        sender_name=session.tenant.name,
+        sender_name=" ".join(session.tenant.name.split()),
         sender_address=sender.sender_address,
         reply_to=reply_to,
         headers={

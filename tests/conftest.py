@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from migrations.runner import migrate_all
 from tests.support.practices import make_practice
-from todoenbalance.app import create_app
+from todoenbalance.app import Surfaces, create_app
 from todoenbalance.devstack.postgres import EmbeddedPostgres
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.database_setup import prepare_database, secure_database
@@ -127,10 +127,16 @@ async def session(runtime: Runtime, practice: TenantContext) -> AsyncIterator[Te
         yield opened
 
 
+@pytest.fixture(scope="session")
+def surfaces(settings: Settings) -> Surfaces:
+    """The two applications, built once a worker."""
+    return Surfaces.build(settings)
+
+
 @pytest.fixture
-async def http(runtime: Runtime) -> AsyncIterator[HttpFactory]:
+async def http(runtime: Runtime, surfaces: Surfaces) -> AsyncIterator[HttpFactory]:
     """``http(practice)`` (or ``http()`` for the platform's host): a client of the whole application in this process."""
-    app = create_app(runtime)
+    app = create_app(runtime, surfaces)
     made: list[httpx.AsyncClient] = []
 
     def factory(practice: TenantContext | None = None, **options: Any) -> httpx.AsyncClient:

@@ -47,7 +47,7 @@ async def metrics(request: Request) -> Response:
     token = settings.metrics_token
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     open_here = token is None and not settings.is_production
-    if not open_here and (token is None or not hmac.compare_digest(given, token.get_secret_value())):
+    if not open_here and (token is None or not hmac.compare_digest(given.encode(), token.get_secret_value().encode())):
         return JSONResponse({"status": "unauthorized"}, 401)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

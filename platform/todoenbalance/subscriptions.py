@@ -47,4 +47,3 @@ def register_composers() -> None:
     register_account_mails()
     appointment_mails.register_appointment_mails()
     register_refund_mails()
-

@@ -5,6 +5,18 @@ from typing import ClassVar
 from todoenbalance.kit.errors import ProblemError
 
 
+class TooManyHoldsError(ProblemError):
+    """The client holds as many unpaid times as one may; the others' calendar must not be held by one."""
+
+    status = 409
+    code = "too_many_holds"
+    title = "Too many unpaid bookings"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "Pay for or cancel one of your unpaid bookings first.",
+        "es": "Paga o cancela antes alguna de tus reservas sin pagar.",
+    }
+
+
 class SlotTakenError(ProblemError):
     """The time is one of the practice's, and somebody else has it."""
 

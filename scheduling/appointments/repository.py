@@ -119,6 +119,16 @@ class AppointmentRepository:
         )
         return (await self._session.scalars(statement)).one_or_none()
 
+    async def count_holds(self, client_id: UUID) -> int:
+        """How many times the client holds unpaid right now."""
+        statement = select(func.count()).select_from(Appointment)
+        statement = statement.where(
+            Appointment.client_id == client_id,
+            Appointment.status == AppointmentStatus.HELD,
+            Appointment.hold_expires_at > clock.now(),
+        )
+        return (await self._session.scalar(statement)) or 0
+
     async def page(
         self, wanted: AppointmentFilter, *, limit: int, cursor: str | None
     ) -> tuple[list[Appointment], str | None]:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.payments.service import lock_payments_of_payable, request_abandon
 from billing.refunds.service import RefundCause, request_refunds_for_payable
-from scheduling.appointments.errors import AppointmentStateError
+from scheduling.appointments.errors import AppointmentStateError, TooManyHoldsError
 from scheduling.appointments.events import (
     APPOINTMENT_CANCELLED,
     APPOINTMENT_CONFIRMED,
@@ -35,6 +35,10 @@ from todoenbalance.kit.outbox.publish import Payload, publish
 
 _MOVABLE = (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED)
 _KEPT = (AppointmentStatus.CONFIRMED, AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW)
+
+
+MAX_HOLDS = 10
+"""How many unpaid times one client may hold at once."""
 
 
 class ConfirmOutcome(StrEnum):
@@ -109,7 +113,8 @@ async def book_appointment(
 
     Without ``practitioner_id`` anyone who offers the service and is free. ``actor`` is the client unless
     staff books. Raises :class:`NotFoundError` (service), :class:`InvalidInputError` (location),
-    :class:`SlotTakenError`, :class:`SlotNotOfferedError`; ``ValueError`` for a naive ``starts_at``.
+    :class:`SlotTakenError`, :class:`SlotNotOfferedError`, :class:`TooManyHoldsError`; ``ValueError`` for a
+    naive ``starts_at``.
     """
     if starts_at.tzinfo is None:
         raise ValueError("starts_at needs an offset")
@@ -118,6 +123,9 @@ async def book_appointment(
     settings = await get_practice_settings(session)
     rules = Rules.of(service)
     due = service.price_minor if service.deposit_minor is None else service.deposit_minor
+    by_client = actor is None or actor.kind is ActorKind.CLIENT
+    if due and by_client and await AppointmentRepository(session).count_holds(client_id) >= MAX_HOLDS:
+        raise TooManyHoldsError
 
     async def write(chosen: UUID) -> Appointment:
         now = clock.now()
@@ -293,10 +301,15 @@ async def cancel_appointment(
     return Cancellation(appointment, refund)
 
 
-async def _give_back(session: TenantSession, appointment: Appointment, actor: Actor) -> Money:
-    by_staff = actor.kind is not ActorKind.CLIENT
+def gives_money_back(appointment: Appointment, actor_kind: ActorKind) -> bool:
+    """Whether everything that was paid goes back if someone of ``actor_kind`` cancels now."""
     # What was never confirmed was never had: its money goes back whatever the notice.
-    if not (by_staff or appointment.status == AppointmentStatus.HELD or clock.now() <= appointment.refundable_until):
+    was_never_had = appointment.status == AppointmentStatus.HELD
+    return actor_kind is not ActorKind.CLIENT or was_never_had or clock.now() <= appointment.refundable_until
+
+
+async def _give_back(session: TenantSession, appointment: Appointment, actor: Actor) -> Money:
+    if not gives_money_back(appointment, actor.kind):
         return Money(0, appointment.currency)
     refunds = await request_refunds_for_payable(
         session,

@@ -11,6 +11,7 @@ from tenants.accounts import service
 from tenants.accounts.models import AccountKind, Client, Staff
 from tenants.accounts.permissions import Permission, may
 from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError
+from todoenbalance.kit.security.tokens import InvalidTokenError
 from todoenbalance.kit.web.context import context_of
 from todoenbalance.kit.web.dependencies import RuntimeDep, TenantDep, TenantSessionDep
 
@@ -49,6 +50,9 @@ async def current_staff(
 ) -> Staff:
     """The member of staff who is calling; their stored language wins over the header's."""
     claims = runtime.signer.verify(bearer_token(request), service.audience(AccountKind.STAFF, tenant))
+    # Staff who sign out, or are signed out, are out at once; a client's access token ends by itself in minutes.
+    if claims.session_id is None or not await service.session_is_live(session, claims.session_id):
+        raise InvalidTokenError
     staff = await service.get_signed_in_staff(session, claims.subject)
     context_of(request).locale = staff.locale
     return staff

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, Str
 
 from tenants.accounts.models import StaffRole
 from todoenbalance.kit.security.passwords import MAX_LENGTH, MIN_LENGTH
+from todoenbalance.kit.text import check_name
 
 
 def _known_zone(value: str) -> str:
@@ -21,7 +22,9 @@ def _lower(value: str) -> str:
     return value.lower()
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(check_name)
+]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+?[0-9 ()./-]{5,31}$")]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Email = Annotated[EmailStr, Field(max_length=320), AfterValidator(_lower)]

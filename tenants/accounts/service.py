@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
+
 from tenants.accounts.errors import (
     EmailTakenError,
     InvalidCredentialsError,
@@ -30,7 +32,7 @@ from tenants.accounts.models import (
 )
 from tenants.accounts.repository import AccountRepository
 from todoenbalance.kit import clock
-from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.outbox.publish import publish
@@ -50,6 +52,8 @@ VERIFICATION = "verification"
 PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a purpose
 VERIFICATION_LIFETIME = timedelta(days=3)
 RESET_LIFETIME = timedelta(hours=2)
+LINKS_WINDOW, LINKS_IN_WINDOW = timedelta(minutes=15), 3
+"""An address gets so many links of one purpose in that time, however often somebody asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,9 @@ async def register_client(session: TenantSession, new: NewClient, *, reveal_take
     Where the practice does not reveal taken addresses the caller can't tell the two apart; the owner of
     the address gets a mail instead. Raises :class:`EmailTakenError` only with ``reveal_taken``.
     """
-    accounts = AccountRepository(session)
+    await give_connection_back(session)
     hashed = await hash_password(new.password)
+    accounts = AccountRepository(session)
     now = clock.now()
     client = Client(
         id=new_id(),
@@ -104,36 +109,58 @@ async def register_client(session: TenantSession, new: NewClient, *, reveal_take
         created_at=now,
     )
     existing = await accounts.find_client_by_email(new.email)
-    if existing is not None:
-        if reveal_taken:
-            raise EmailTakenError
-        await publish(session, CLIENT_REGISTRATION_REPEATED, {"client_id": str(existing.id)})
+    if existing is None and await _insert(session, client):
+        await publish(session, CLIENT_REGISTERED, {"client_id": str(client.id)})
         return client
-    accounts.add(client)
-    await publish(session, CLIENT_REGISTERED, {"client_id": str(client.id)})
+    if reveal_taken:
+        raise EmailTakenError
+    existing = existing or await accounts.find_client_by_email(new.email)
+    if existing is not None:
+        await publish(session, CLIENT_REGISTRATION_REPEATED, {"client_id": str(existing.id)})
     return client
+
+
+async def _insert(session: TenantSession, account: Client | Staff) -> bool:
+    """Insert an account; False if its address was taken in the meantime, by a double click for instance."""
+    try:
+        async with session.begin_nested():
+            AccountRepository(session).add(account)
+    except IntegrityError:
+        return False
+    return True
 
 
 async def authenticate_client(session: TenantSession, email: str, password: str) -> Client:
-    """The client with this e-mail and password. Raises :class:`InvalidCredentialsError`."""
-    client = await AccountRepository(session).find_client_by_email(email)
-    right, upgraded = await verify_password(password, client.hashed_password if client else None)
-    if client is None or not right or not client.is_active:
+    """The client with this e-mail and password, locked. Raises :class:`InvalidCredentialsError`."""
+    found = await AccountRepository(session).find_client_by_email(email)
+    account = await _authenticate(session, AccountKind.CLIENT, found, password)
+    if not isinstance(account, Client):
         raise InvalidCredentialsError
-    if upgraded:
-        client.hashed_password = upgraded
-    return client
+    return account
 
 
 async def authenticate_staff(session: TenantSession, email: str, password: str) -> Staff:
-    """The member of staff with this e-mail and password. Raises :class:`InvalidCredentialsError`."""
-    staff = await AccountRepository(session).find_staff_by_email(email)
-    right, upgraded = await verify_password(password, staff.hashed_password if staff else None)
-    if staff is None or not right or not staff.is_active:
+    """The member of staff with this e-mail and password, locked. Raises :class:`InvalidCredentialsError`."""
+    found = await AccountRepository(session).find_staff_by_email(email)
+    account = await _authenticate(session, AccountKind.STAFF, found, password)
+    if not isinstance(account, Staff):
+        raise InvalidCredentialsError
+    return account
+
+
+async def _authenticate(
+    session: TenantSession, kind: AccountKind, found: Client | Staff | None, password: str
+) -> Client | Staff:
+    """Check the password with no connection in hand, then make sure under the lock that it still counts."""
+    hashed = found.hashed_password if found else None
+    await give_connection_back(session)
+    right, upgraded = await verify_password(password, hashed)
+    account = await AccountRepository(session).lock_account(kind, found.id) if found and right else None
+    if account is None or not account.is_active or account.hashed_password != hashed:
         raise InvalidCredentialsError
     if upgraded:
-        staff.hashed_password = upgraded
-    return staff
+        account.hashed_password = upgraded
+    return account
 
 
 def _refresh_lifetime(kind: AccountKind, auth: AuthSettings) -> timedelta:
@@ -159,8 +186,8 @@ async def refresh_session(
     Raises :class:`InvalidRefreshTokenError`, or ``TokenReusedError`` (and ends the sign-in) for a spent one.
     """
     tokens = RefreshTokens(session, RefreshToken)
-    row = await tokens.find_for_update(refresh_token)
-    if row is None or row.account_kind != kind:
+    row = await _find_under_lock(session, tokens, kind, refresh_token)
+    if row is None:
         raise InvalidRefreshTokenError
     await tokens.spend(row)
     if not await account_is_active(session, kind, row.account_id):
@@ -174,9 +201,20 @@ async def refresh_session(
 async def end_session(session: TenantSession, kind: AccountKind, refresh_token: str) -> None:
     """Sign out: the token's family dies. Unknown tokens are nothing to sign out of."""
     tokens = RefreshTokens(session, RefreshToken)
-    row = await tokens.find_for_update(refresh_token)
-    if row is not None and row.account_kind == kind:
+    row = await _find_under_lock(session, tokens, kind, refresh_token)
+    if row is not None:
         await tokens.revoke_family(row.family_id)
+
+
+async def _find_under_lock(
+    session: TenantSession, tokens: RefreshTokens[RefreshToken], kind: AccountKind, refresh_token: str
+) -> RefreshToken | None:
+    """The token's row, read again under its account's lock; None for another kind's or an unknown one."""
+    row = await tokens.find(refresh_token)
+    if row is None or row.account_kind != kind:
+        return None
+    await AccountRepository(session).lock_account(kind, row.account_id)
+    return await tokens.find(refresh_token)
 
 
 async def end_session_by_id(session: TenantSession, session_id: UUID) -> None:
@@ -316,7 +354,8 @@ async def invite_staff(
         raise EmailTakenError
     staff = make_staff(email, first_name, last_name, role, locale)
     row, token = make_one_time_token(INVITATION, AccountKind.STAFF, staff.id, timedelta(days=auth.invitation_days))
-    accounts.add(staff)
+    if not await _insert(session, staff):
+        raise EmailTakenError
     accounts.add(row)
     await publish(session, STAFF_INVITED, {"staff_id": str(staff.id)})
     return staff, token
@@ -334,17 +373,24 @@ async def renew_one_time_token(
     return token
 
 
+async def has_had_enough_links(session: TenantSession, account_id: UUID, purpose: str) -> bool:
+    """Whether so many links were mailed lately that another one would only be a nuisance to the address."""
+    since = clock.now() - LINKS_WINDOW
+    return await AccountRepository(session).count_recent_tokens(account_id, purpose, since) >= LINKS_IN_WINDOW
+
+
 async def accept_invitation(session: TenantSession, token: str, password: str) -> Staff:
     """Set the invited person's password; every other invitation of theirs is void then.
 
     Raises :class:`InvalidOneTimeTokenError`.
     """
+    hashed = await hash_password(password)
     accounts = AccountRepository(session)
     row = await accounts.find_one_time_token(token, INVITATION)
-    staff = await accounts.find_staff(row.account_id) if row else None
-    if row is None or staff is None or not staff.is_active:
+    staff = await accounts.lock_account(AccountKind.STAFF, row.account_id) if row else None
+    if row is None or not isinstance(staff, Staff) or not staff.is_active:
         raise InvalidOneTimeTokenError
-    staff.hashed_password = await hash_password(password)
+    staff.hashed_password = hashed
     staff.accepted_at = clock.now()
     await accounts.void_one_time_tokens(staff.id, INVITATION)
     return staff
@@ -364,7 +410,9 @@ async def change_staff(
     """
     accounts = AccountRepository(session)
     owners = await accounts.lock_owners()
-    staff = await get_staff(session, staff_id)
+    staff = await accounts.lock_account(AccountKind.STAFF, staff_id)
+    if not isinstance(staff, Staff):
+        raise NotFoundError
     loses_owner = (role not in (None, StaffRole.OWNER)) or is_active is False
     if [owner.id for owner in owners] == [staff.id] and loses_owner:
         raise LastOwnerError
@@ -407,12 +455,13 @@ async def request_password_reset(session: TenantSession, email: str) -> None:
 
 async def reset_password(session: TenantSession, token: str, password: str) -> Client:
     """Set a new password and end every sign-in. Raises :class:`InvalidOneTimeTokenError`."""
+    hashed = await hash_password(password)
     accounts = AccountRepository(session)
     row = await accounts.find_one_time_token(token, PASSWORD_RESET)
-    client = await accounts.find_client(row.account_id) if row else None
-    if row is None or client is None or not client.is_active:
+    client = await accounts.lock_account(AccountKind.CLIENT, row.account_id) if row else None
+    if row is None or not isinstance(client, Client) or not client.is_active:
         raise InvalidOneTimeTokenError
-    client.hashed_password = await hash_password(password)
+    client.hashed_password = hashed
     client.is_verified = True  # the link reached the address
     await accounts.void_one_time_tokens(client.id, PASSWORD_RESET)
     await accounts.revoke_sign_ins(AccountKind.CLIENT, client.id)

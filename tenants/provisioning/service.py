@@ -98,7 +98,7 @@ class NewTenant:
 
 def check_slug(slug: str) -> str:
     """``slug`` itself if it may be a practice's subdomain. Raises :class:`InvalidInputError`."""
-    if not SLUG_PATTERN.match(slug) or "--" in slug:
+    if not SLUG_PATTERN.fullmatch(slug) or "--" in slug:
         raise InvalidInputError(
             ["body", "slug"], "3 to 40 lower-case letters, digits and single hyphens", "slug_malformed"
         )

@@ -19,6 +19,7 @@ from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.tenancy import TenantContext
 
 _HOSTNAME = re.compile(r"^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")
+_NAME = re.compile(r"[a-z0-9_-]{1,63}")
 _CHANNEL = "tenants_changed"
 _log = get_logger("tenants.registry")
 
@@ -58,10 +59,14 @@ class TenantDirectory:
 
     async def find_by_host(self, hostname: str) -> TenantContext | None:
         """The practice of a host (lower case, no port), whatever its status, or None."""
+        if not _HOSTNAME.fullmatch(hostname):  # nothing that anybody may make up is remembered
+            return None
         return await self._cached(f"host:{hostname}", hostname)
 
     async def find_by_name(self, name: str) -> TenantContext | None:
         """The practice of an immutable key or a current slug, or None."""
+        if not _NAME.fullmatch(name):
+            return None
         return await self._cached(f"name:{name}", None, name)
 
     async def get_by_key(self, key: str) -> TenantContext:
@@ -106,8 +111,6 @@ class TenantDirectory:
             if hostname is None:
                 tenant = await tenants.find_by_key_or_slug(name)
                 return to_context(tenant, f"{tenant.slug}.{self._base_domain}") if tenant else None
-            if not _HOSTNAME.match(hostname):
-                return None
             if hostname.endswith(f".{self._base_domain}"):
                 slug = hostname.removesuffix(f".{self._base_domain}")
                 tenant = None if "." in slug else await tenants.find_by_key_or_slug(slug)

@@ -99,8 +99,9 @@ def test_every_public_function_of_kit_and_services_says_what_it_means() -> None:
         if "/kit/" not in name_of(path) and path.name not in ("service.py", "port.py"):
             continue
         for node in ast.parse(path.read_text()).body:
-            is_public = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_"
-            if is_public and ast.get_docstring(node) is None:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name[0] == "_":
+                continue
+            if ast.get_docstring(node) is None:
                 missing.append(f"{name_of(path)}:{node.lineno}: {node.name}")
     assert missing == []
 

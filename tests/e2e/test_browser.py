@@ -57,9 +57,13 @@ class Visit:
 OpenWindow = Callable[..., Visit]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium; without one the browser tests are skipped, unless CI says that it must be there."""
+    """A headless Chromium; without one the browser tests are skipped, unless CI says that it must be there.
+
+    Ends with this module: while it lasts Playwright keeps an event loop running in this thread, and no
+    asynchronous test could start its own.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         reason = "NO BROWSER: install Chromium to run the browser tests"

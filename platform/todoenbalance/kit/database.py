@@ -117,6 +117,18 @@ async def release_tenant(session: PlatformSession) -> None:
     await connection.exec_driver_sql("SET LOCAL search_path = ''")
 
 
+async def give_connection_back(session: AsyncSession) -> None:
+    """End the session's transaction, in which nothing was written, so that its connection serves others.
+
+    For work that takes long and needs no database (hashing a password), and before a second transaction is
+    opened: a request that holds one connection while it waits for another can starve the pool. The next
+    statement begins a new transaction, bound as before. Raises ``RuntimeError`` if something was written.
+    """
+    if session.new or session.dirty or session.deleted or session.info.get("published"):
+        raise RuntimeError("there are changes: this would commit half of them")
+    await session.commit()
+
+
 def sqlalchemy_url(url: str) -> URL:
     """``url`` with the psycopg driver named, whatever PostgreSQL scheme it was given with."""
     return make_url(url).set(drivername="postgresql+psycopg")

@@ -97,6 +97,8 @@ def secure_database(login_url: str) -> None:
         # The planner guesses 100,000 rows for the availability statement where there are about a hundred,
         # and would compile it at 50 ms a time.
         conn.execute(here + sql.SQL("jit = off"))
+        # A process that hangs inside a transaction must not hold its locks for ever.
+        conn.execute(here + sql.SQL("idle_in_transaction_session_timeout = '60s'"))
         # A role that we create may be taken on (SET) but gives us nothing by itself (no INHERIT).
         conn.execute(here + sql.SQL("createrole_self_grant = 'set'"))
 

@@ -42,7 +42,7 @@ def check_key(key: str) -> str:
     Raises :class:`InvalidTenantKeyError`: a schema's name can't be a bound parameter everywhere, so
     nothing of another form may come near a statement.
     """
-    if not KEY_PATTERN.match(key):
+    if not KEY_PATTERN.fullmatch(key):
         raise InvalidTenantKeyError(key)
     return key
 

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from tenants.accounts.auth import bearer_token
+from todoenbalance.kit.security.tokens import InvalidTokenError
 from todoenbalance.kit.web.dependencies import PlatformSessionDep, RuntimeDep
 from todoenbalance.operators import service
 from todoenbalance.operators.models import Operator
@@ -21,6 +22,8 @@ async def current_operator(
 ) -> Operator:
     """The operator who is calling."""
     claims = runtime.signer.verify(bearer_token(request), service.AUDIENCE)
+    if claims.session_id is None or not await service.session_is_live(session, claims.session_id):
+        raise InvalidTokenError
     return await service.get_signed_in(session, claims.subject)
 
 

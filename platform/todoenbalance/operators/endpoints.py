@@ -14,7 +14,7 @@ from tenants.provisioning.service import NewOwner, NewTenant, check_slug
 from tenants.registry import service as registry
 from tenants.registry.errors import SlugTakenError, TenantStateError
 from tenants.registry.models import Tenant
-from todoenbalance.kit.database import PlatformSession
+from todoenbalance.kit.database import PlatformSession, give_connection_back
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
 from todoenbalance.kit.security.refresh import InvalidRefreshTokenError, TokenReusedError
@@ -107,6 +107,7 @@ async def read_tenant(
     """One practice, with what it uses."""
     tenant = await registry.get_tenant(session, tenant_id)
     read = await _read(session, tenant)
+    await give_connection_back(session)
     async with runtime.database.tenant(registry.to_context(tenant)) as practice:
         return read.model_copy(update={"usage": {"clients": await count_clients(practice)}})
 

@@ -23,6 +23,12 @@ class OperatorRepository:
         """By id, or None."""
         return await self._session.get(Operator, operator_id)
 
+    async def lock(self, operator_id: UUID) -> Operator | None:
+        """The operator's row, locked and fresh: whoever changes their sign-ins or password takes this lock first."""
+        return await self._session.get(
+            Operator, operator_id, with_for_update={"key_share": True}, populate_existing=True
+        )
+
     async def find_by_email(self, email: str) -> Operator | None:
         """By e-mail, case folded, or None."""
         statement = select(Operator).where(func.lower(Operator.email) == email.lower())

@@ -4,12 +4,15 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from tenants.accounts.schemas import Email, LocaleCode, Name
+from todoenbalance.kit.text import check_name
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-PracticeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+PracticeName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(check_name)
+]
 Slug = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 Plan = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,50}$")]
 

@@ -10,7 +10,7 @@ from tenants.provisioning.service import NewTenant, provision_tenant
 from tenants.registry import service as registry
 from tenants.registry.models import Tenant
 from todoenbalance.kit import clock
-from todoenbalance.kit.database import PlatformSession
+from todoenbalance.kit.database import PlatformSession, give_connection_back
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.security.passwords import MIN_LENGTH, hash_password, verify_password
@@ -75,9 +75,13 @@ async def find_operator_by_email(session: PlatformSession, email: str) -> Operat
 
 async def authenticate(session: PlatformSession, email: str, password: str) -> Operator:
     """The operator with this e-mail and password. Raises :class:`InvalidCredentialsError`."""
-    operator = await OperatorRepository(session).find_by_email(email)
-    right, upgraded = await verify_password(password, operator.hashed_password if operator else None)
-    if operator is None or not right or not operator.is_active:
+    operators = OperatorRepository(session)
+    found = await operators.find_by_email(email)
+    hashed = found.hashed_password if found else None
+    await give_connection_back(session)
+    right, upgraded = await verify_password(password, hashed)
+    operator = await operators.lock(found.id) if found and right else None
+    if operator is None or not operator.is_active or operator.hashed_password != hashed:
         raise InvalidCredentialsError
     if upgraded:
         operator.hashed_password = upgraded
@@ -98,7 +102,7 @@ async def refresh_session(
 ) -> OperatorTokens:
     """The next pair; raises ``InvalidRefreshTokenError`` or ``TokenReusedError`` (and ends the sign-in)."""
     tokens = RefreshTokens(session, OperatorRefreshToken)
-    row = await tokens.find_for_update(refresh_token)
+    row = await _find_under_lock(session, tokens, refresh_token)
     if row is None:
         raise InvalidRefreshTokenError
     await tokens.spend(row)
@@ -112,9 +116,20 @@ async def refresh_session(
 async def end_session(session: PlatformSession, refresh_token: str) -> None:
     """Sign out: the token's family dies."""
     tokens = RefreshTokens(session, OperatorRefreshToken)
-    row = await tokens.find_for_update(refresh_token)
+    row = await _find_under_lock(session, tokens, refresh_token)
     if row is not None:
         await tokens.revoke_family(row.family_id)
+
+
+async def _find_under_lock(
+    session: PlatformSession, tokens: RefreshTokens[OperatorRefreshToken], refresh_token: str
+) -> OperatorRefreshToken | None:
+    """The token's row, read again under its operator's lock."""
+    row = await tokens.find(refresh_token)
+    if row is None:
+        return None
+    await OperatorRepository(session).lock(row.account_id)
+    return await tokens.find(refresh_token)
 
 
 async def end_session_by_id(session: PlatformSession, session_id: UUID) -> None:

@@ -47,13 +47,18 @@ async def hand_over_due(session: PlatformSession, settings: OutboxSettings) -> l
     A row that took its worker down with it as often as a row may fail is parked instead.
     """
     now = clock.now()
-    await session.execute(
-        update(OutboxEvent)
+    hopeless = (
+        select(OutboxEvent.id)
         .where(
             OutboxEvent.run_at <= now,
             OutboxEvent.parked_at.is_(None),
             OutboxEvent.failures >= settings.max_attempts,
         )
+        .with_for_update(skip_locked=True)
+    )
+    await session.execute(
+        update(OutboxEvent)
+        .where(OutboxEvent.id.in_(hopeless.scalar_subquery()))
         .values(parked_at=now, last_error=func.coalesce(OutboxEvent.last_error, "its worker died"))
     )
     due = (

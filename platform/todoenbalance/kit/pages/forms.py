@@ -1,5 +1,6 @@
 """What was typed into a form, and what is wrong with it in sentences for the one who typed it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -15,6 +16,11 @@ from todoenbalance.kit.money import MAX_MINOR, currency_exponent
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Sentence = Callable[[str, Mapping[str, Any]], str | None]
 """From a kind of error and its numbers to a sentence in the reader's language, or None for an unknown kind."""
+
+
+# Exponents, signs within and digits of other scripts are for programs, not for people.
+_MONEY = re.compile(r"[0-9]{1,12}([.,][0-9]{1,3})?")
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
 class FormRefusedError(ProblemError):
@@ -119,6 +125,8 @@ class Form:
             return None
         exponent = currency_exponent(currency)
         try:
+            if not _MONEY.fullmatch(text):
+                raise InvalidOperation
             minor = Decimal(text.replace(",", ".")).scaleb(exponent)
             if not 0 <= minor <= MAX_MINOR or minor != minor.to_integral_value():
                 raise InvalidOperation
@@ -132,7 +140,7 @@ class Form:
         text = self.get(name)
         if not text:
             return None
-        if not text.lstrip("-").isdecimal() or len(text) > 9:
+        if not _WHOLE.fullmatch(text):
             self.add_error(name, "int_parsing")
             return None
         return int(text)

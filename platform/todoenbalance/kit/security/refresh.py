@@ -84,13 +84,18 @@ class RefreshTokens(Generic[Row]):
         self._session.add(row)
         return Rotated(row, token)
 
-    async def find_for_update(self, token: str) -> Row | None:
-        """The token's row, locked: of two requests with one token the second sees what the first did."""
-        statement = select(self._model).where(self._model.token_hash == hash_opaque_token(token)).with_for_update()
-        return (await self._session.scalars(statement)).one_or_none()
+    async def find(self, token: str) -> Row | None:
+        """The token's row as it is now, also if the session has seen it before.
+
+        Look once to learn whose it is, lock that account's row, look again: everything that makes, spends or
+        revokes tokens of an account does so under its lock, or a token made by one request could escape
+        the revocation of another.
+        """
+        statement = select(self._model).where(self._model.token_hash == hash_opaque_token(token))
+        return (await self._session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
 
     async def spend(self, row: Row) -> None:
-        """Use up a token.
+        """Use up a token, under its account's lock.
 
         Raises :class:`TokenReusedError` (the family dies) if it was used before,
         :class:`InvalidRefreshTokenError` if it is expired or revoked.

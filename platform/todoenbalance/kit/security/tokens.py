@@ -91,7 +91,7 @@ class TokenSigner:
                 issued_at=issued_at,
                 extra={name: value for name, value in claims.items() if name not in known},
             )
-        except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise InvalidTokenError from error
 
     def digest(self, text: str) -> str:

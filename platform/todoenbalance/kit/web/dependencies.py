@@ -2,6 +2,8 @@
 
 The session dependencies are function-scoped: FastAPI then commits before the answer is sent, so a failing
 commit is a 500 and never a lost 201.
+
+All of them are ``async``: FastAPI runs plain functions in a thread each.
 """
 
 from collections.abc import AsyncIterator
@@ -16,18 +18,18 @@ from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.kit.web.context import RequestContext, context_of
 
 
-def get_context(request: Request) -> RequestContext:
+async def get_context(request: Request) -> RequestContext:
     """Request id, language and host."""
     return context_of(request)
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """The process's tools."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
 
-def get_tenant(request: Request) -> TenantContext:
+async def get_tenant(request: Request) -> TenantContext:
     """The practice of the host. Only mounted where the host is a practice's."""
     tenant = context_of(request).tenant
     if tenant is None:
@@ -35,7 +37,7 @@ def get_tenant(request: Request) -> TenantContext:
     return tenant
 
 
-def get_locale(request: Request) -> str:
+async def get_locale(request: Request) -> str:
     """The language to answer in: ``es`` or ``en``."""
     return context_of(request).locale
 

@@ -6,12 +6,15 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.metrics import REQUEST_SECONDS
 from todoenbalance.kit.web.context import SCOPE_KEY, RequestContext, negotiate_locale
+from todoenbalance.kit.web.problems import problem_response
 
 _SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,100}$")
 _log = get_logger("http")
@@ -25,6 +28,16 @@ SECURITY_HEADERS = {
         " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
+
+
+MAX_BODY_BYTES = 1_000_000
+"""More than any form or document of the API; webhooks have a smaller limit of their own."""
+
+
+def _declared_length(headers: Headers) -> int:
+    """The ``Content-Length``, 0 where there is none (the bytes are counted as they come)."""
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 16 else 0
 
 
 def host_of(header: str | None) -> str:
@@ -48,7 +61,7 @@ class EdgeMiddleware:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _SANE_REQUEST_ID.match(given) else str(new_id())
+        request_id = given if _SANE_REQUEST_ID.fullmatch(given) else str(new_id())
         context = RequestContext(
             request_id=request_id,
             locale=negotiate_locale(headers.get("accept-language"), self._default_locale),
@@ -57,6 +70,15 @@ class EdgeMiddleware:
         scope[SCOPE_KEY] = context
         started = time.perf_counter()
         status = 500
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise HTTPException(413, "The request is too large.")
+            return message
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -70,7 +92,17 @@ class EdgeMiddleware:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, send_with_headers)
+                if _declared_length(headers) > MAX_BODY_BYTES:
+                    answer = problem_response(
+                        Request(scope),
+                        status=413,
+                        code="too_large",
+                        title="Too large",
+                        detail="The request is too large.",
+                    )
+                    await answer(scope, receive, send_with_headers)
+                else:
+                    await self._app(scope, receive_within_limit, send_with_headers)
             finally:
                 seconds = time.perf_counter() - started
                 route = scope.get("route")

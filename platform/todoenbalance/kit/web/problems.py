@@ -1,16 +1,18 @@
 """Every failure leaves as RFC 9457 ``application/problem+json``, in one shape; browsers get a page instead."""
 
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from todoenbalance.kit.errors import InvalidInputError, NotFoundError, ProblemError
+from todoenbalance.kit.errors import InvalidInputError, NotFoundError, ProblemError, ServiceUnavailableError
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.pages.errors import error_page, wants_page
 from todoenbalance.kit.web.context import find_context
@@ -150,8 +152,18 @@ async def _on_data_error(request: Request, error: Exception) -> Response:
     )
 
 
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    """No connection to be had, or the database broke off: the same request may work in a moment."""
+    _log.warning("database_unavailable", error=type(error).__name__)
+    return render_problem(request, ServiceUnavailableError())
+
+
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    _log.error("unhandled", exc_info=error)
+    # A database error's own words quote the row (`Key (email)=(…)`): its class and place are enough.
+    if isinstance(error, DBAPIError):
+        _log.error("unhandled", error=type(error.orig).__name__, at=traceback.format_tb(error.__traceback__)[-3:])
+    else:
+        _log.error("unhandled", exc_info=error)
     return problem_response(
         request,
         status=500,
@@ -167,4 +179,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(DataError, _on_data_error)
+    app.add_exception_handler(UnicodeError, _on_data_error)
+    app.add_exception_handler(OperationalError, _on_unavailable)
+    app.add_exception_handler(PoolTimeoutError, _on_unavailable)
     app.add_exception_handler(Exception, _on_unexpected)
