@@ -59,8 +59,7 @@ async def register(page: Visitor) -> Response:
             locale=page.locale,
             timezone=body.timezone or page.tenant.timezone,
         )
-        async with page.session.begin_nested():
-            client = await accounts.register_client(page.session, new, reveal_taken=reveal)
+        client = await accounts.register_client(page.session, new, reveal_taken=reveal)
     except ProblemError as problem:
         return _registration(page, form, problem)
     if reveal:

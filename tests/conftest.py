@@ -21,6 +21,7 @@ from todoenbalance.app import Surfaces, create_app
 from todoenbalance.devstack.postgres import EmbeddedPostgres
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.database_setup import prepare_database, secure_database
+from todoenbalance.kit.logs import configure_logs
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Environment, PoolSettings, Settings
 from todoenbalance.kit.tenancy import TenantContext
@@ -28,6 +29,12 @@ from todoenbalance.kit.tenancy import TenantContext
 LOGIN_ROLE = "todoenbalance"
 LOGIN_PASSWORD = "tests-only"
 HttpFactory = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """The product's own log format: structlog's default draws the variables of every frame of a traceback."""
+    configure_logs("WARNING", json=False)
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,8 @@ class PoolSettings(BaseModel):
     freed, so connections are recycled by age and by the number of practices they have served.
     """
 
-    size: int = Field(default=5, ge=1)
-    overflow: int = Field(default=10, ge=0)
+    size: int = Field(default=15, ge=1)
+    overflow: int = Field(default=0, ge=0)
     timeout_seconds: float = Field(default=10, gt=0)
     recycle_seconds: int = Field(default=1800, ge=1)
     practices_per_connection: int = Field(default=1000, ge=1)
@@ -100,7 +100,9 @@ class Settings(BaseSettings):
     log_json: bool = False
     metrics_token: SecretStr | None = None
     hold_minutes: int = Field(default=15, ge=1, le=1440, description="a practice's default for unpaid bookings")
-    tenant_cache_seconds: float = Field(default=30.0, ge=0)
+    tenant_cache_seconds: float = Field(
+        default=600.0, ge=0, description="changes are announced (NOTIFY), so this is only the last resort"
+    )
     pool: PoolSettings = PoolSettings()
     auth: AuthSettings = AuthSettings()
     outbox: OutboxSettings = OutboxSettings()

@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from todoenbalance.kit.logs import get_logger
 
+MIN_INTERVAL_SECONDS = 0.02
+"""A run of the relay takes what a burst of commits left, so more nudges than this are work for nothing."""
+
 _log = get_logger("outbox.nudge")
 
 
@@ -46,6 +49,7 @@ class Nudger:
             try:
                 self._send()
                 failing = False
+                self._stopped.wait(MIN_INTERVAL_SECONDS)
             except Exception as error:  # the broker's client raises many kinds; the tick makes up for it
                 if not failing:
                     _log.warning("nudge_failed", error=type(error).__name__)
