@@ -177,20 +177,29 @@ async def reschedule_appointment(
     return answer
 
 
-@router.post("/{appointment_id}/cancel", responses=responses(NotFoundError, AppointmentStateError, InvalidInputError))
+@router.post(
+    "/{appointment_id}/cancel",
+    response_model=CancelledAdminAppointment,
+    responses=responses(NotFoundError, AppointmentStateError, InvalidInputError, IdempotencyKeyReusedError),
+)
 async def cancel_appointment(
     appointment_id: UUID,
     editor: Editor,
     session: TenantSessionDep,
     context: ContextDep,
     body: CancelRequest | None = None,
-) -> CancelledAdminAppointment:
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> CancelledAdminAppointment | JSONResponse:
     """Cancel an appointment; whatever was paid goes back in full. Safe to repeat."""
     await _check_own(session, editor, appointment_id)
+    wish = body or CancelRequest()
+    once = await Once.claim(session, editor.staff.id, idempotency_key, "appointments.cancel", wish, appointment_id)
+    if once.replay is not None:
+        return once.replay
     before = await service.get_appointment(session, appointment_id)
     was_cancelled = before.status == AppointmentStatus.CANCELLED
     done = await service.cancel_appointment(
-        session, appointment_id, actor=Actor.staff(editor.staff.id), reason=body.reason if body else None
+        session, appointment_id, actor=Actor.staff(editor.staff.id), reason=wish.reason
     )
     if not was_cancelled:
         record_staff_action(
@@ -201,7 +210,9 @@ async def cancel_appointment(
             request_id=context.request_id,
             refund_minor=done.refund.amount if done.refund else None,
         )
-    return CancelledAdminAppointment.after(done)
+    answer = CancelledAdminAppointment.after(done)
+    await once.remember(session, 200, answer)
+    return answer
 
 
 async def _check_own(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> None:

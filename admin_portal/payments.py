@@ -161,13 +161,14 @@ async def read_payment(payment_id: UUID, _staff: PaymentViewer, session: TenantS
 )
 async def refund_payment(
     payment_id: UUID,
-    body: RefundRequest,
     staff: Refunder,
     session: TenantSessionDep,
     context: ContextDep,
+    body: RefundRequest | None = None,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> StaffPaymentRead | JSONResponse:
     """Give money back. The refund is promised at once and done in the background; `refunds` shows how it goes."""
+    body = body or RefundRequest()
     once = await Once.claim(session, staff.id, idempotency_key, "payments.refund", body, payment_id)
     if once.replay is not None:
         return once.replay
@@ -236,13 +237,14 @@ async def record_receipt(
 )
 async def undo_receipt(
     payment_id: UUID,
-    body: ReceiptUndo,
     staff: PaymentRecorder,
     session: TenantSessionDep,
     context: ContextDep,
+    body: ReceiptUndo | None = None,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> StaffPaymentRead | JSONResponse:
     """Take back the last receipt, by a counter-entry."""
+    body = body or ReceiptUndo()
     once = await Once.claim(session, staff.id, idempotency_key, "payments.receipt_undo", body, payment_id)
     if once.replay is not None:
         return once.replay

@@ -30,7 +30,6 @@ from scheduling.catalogue.service import (
     list_practitioners,
     list_services,
 )
-from scheduling.fields import is_zone
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError, ProblemError
@@ -38,6 +37,7 @@ from todoenbalance.kit.idempotency.service import claim_key, request_digest, sto
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
 from todoenbalance.kit.pages.zones import zone_choices
+from todoenbalance.kit.zones import is_zone
 
 router = APIRouter(include_in_schema=False)
 

@@ -14,7 +14,6 @@ from tenants.accounts.service import (
     VERIFICATION_LIFETIME,
     get_client,
     get_staff,
-    has_had_enough_links,
     renew_one_time_token,
 )
 from todoenbalance.kit import clock
@@ -58,12 +57,8 @@ async def compose_welcome(session: TenantSession, runtime: Runtime, notice: Noti
     )
 
 
-async def compose_registration_repeated(
-    session: TenantSession, runtime: Runtime, notice: Notice
-) -> ComposedMail | None:
+async def compose_registration_repeated(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail:
     """To someone whose address was registered once more: they have an account, this is how to get in."""
-    if await has_had_enough_links(session, notice.subject_id, PASSWORD_RESET):
-        return None
     return ComposedMail(
         {
             "sign_in_url": runtime.settings.practice_url(session.tenant.slug, SIGN_IN_PATH),
@@ -75,8 +70,6 @@ async def compose_registration_repeated(
 
 async def compose_verification(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """The link that verifies an address; nothing if that has happened meanwhile."""
-    if await has_had_enough_links(session, notice.subject_id, VERIFICATION):
-        return None
     client = await get_client(session, notice.subject_id)
     if client.is_verified:
         return None
@@ -88,10 +81,8 @@ async def compose_verification(session: TenantSession, runtime: Runtime, notice:
     )
 
 
-async def compose_password_reset(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+async def compose_password_reset(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail:
     """The link that sets a new password."""
-    if await has_had_enough_links(session, notice.subject_id, PASSWORD_RESET):
-        return None
     return ComposedMail(
         {
             "reset_url": await _reset_url(session, runtime, notice),
@@ -115,7 +106,7 @@ async def compose_invitation(session: TenantSession, runtime: Runtime, notice: N
 def register_account_mails() -> None:
     """Register the composers of this module; called at start-up."""
     register_composer(CLIENT_WELCOME, compose_welcome)
-    register_composer(CLIENT_REGISTRATION_REPEATED, compose_registration_repeated)
-    register_composer(CLIENT_VERIFICATION, compose_verification)
-    register_composer(CLIENT_PASSWORD_RESET, compose_password_reset)
+    register_composer(CLIENT_REGISTRATION_REPEATED, compose_registration_repeated, on_strangers_request=True)
+    register_composer(CLIENT_VERIFICATION, compose_verification, on_strangers_request=True)
+    register_composer(CLIENT_PASSWORD_RESET, compose_password_reset, on_strangers_request=True)
     register_composer(STAFF_INVITATION, compose_invitation)

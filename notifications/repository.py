@@ -1,10 +1,11 @@
 """Every query of notifications."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from notifications.models import EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
@@ -38,6 +39,18 @@ class EmailLogRepository:
         await self._session.execute(statement)
         locked = select(EmailLog).where(EmailLog.dedupe_key == dedupe_key).with_for_update()
         return (await self._session.scalars(locked)).one()
+
+    async def count_recent(self, kind: str, subject_id: UUID, since: datetime, *, except_id: UUID) -> int:
+        """How many other mails of this kind about the same subject were made since then."""
+        statement = select(func.count()).select_from(EmailLog)
+        statement = statement.where(
+            EmailLog.subject_id == subject_id,
+            EmailLog.kind == kind,
+            EmailLog.created_at > since,
+            EmailLog.status != EmailStatus.SKIPPED,
+            EmailLog.id != except_id,
+        )
+        return (await self._session.scalar(statement)) or 0
 
     async def lock_by_id(self, log_id: UUID) -> EmailLog | None:
         """One row, locked, or None if it was erased meanwhile."""

@@ -62,16 +62,23 @@ It runs inside the transaction that records the attempt (so it may make a one-ti
 than once for one mail, and calls nothing outside the database.
 """
 
+NUISANCE_WINDOW, NUISANCE_LIMIT = timedelta(minutes=15), 3
+"""Of the mails that anybody can have sent to somebody's address, so many of a kind go out in that time."""
+
 _composers: dict[str, Composer] = {}
+_limited: set[str] = set()
 
 
-def register_composer(kind: str, composer: Composer) -> None:
+def register_composer(kind: str, composer: Composer, *, on_strangers_request: bool = False) -> None:
     """Have ``composer`` make the mails of ``kind``; called once at start-up by the feature that owns it.
 
-    Raises ``ValueError`` if another composer has the kind already.
+    ``on_strangers_request``: anybody who knows an address can cause this mail, so its number is
+    limited. Raises ``ValueError`` if another composer has the kind already.
     """
     if _composers.setdefault(kind, composer) is not composer:
         raise ValueError(f"two composers for {kind!r}")
+    if on_strangers_request:
+        _limited.add(kind)
 
 
 def composed_kinds() -> frozenset[str]:
@@ -160,7 +167,8 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
     kind, version, subject_id = payload["kind"], payload["version"], UUID(payload["subject_id"])
     recipient = Recipient(RecipientKind(payload["recipient_kind"]), payload["recipient_id"])
     composer = _composers[kind]
-    log = await EmailLogRepository(session).lock(
+    logs = EmailLogRepository(session)
+    log = await logs.lock(
         f"{kind}:{subject_id}:{version}:{recipient.kind}:{recipient.id}",
         kind=kind,
         subject_id=subject_id,
@@ -168,6 +176,11 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
     )
     if log.status != EmailStatus.SENDING:
         return None
+    if kind in _limited:
+        since = clock.now() - NUISANCE_WINDOW
+        if await logs.count_recent(kind, subject_id, since, except_id=log.id) >= NUISANCE_LIMIT:
+            log.status, log.failure = EmailStatus.SKIPPED, "too many lately"
+            return None
     reader = await find_reader(session, recipient)
     composed = await composer(session, runtime, Notice(kind, subject_id, version, reader)) if reader else None
     if reader is None or composed is None:

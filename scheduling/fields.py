@@ -2,9 +2,8 @@
 
 import re
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from todoenbalance.kit.errors import InvalidInputError
+from todoenbalance.kit.zones import is_zone
 
 _INSTANT = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})?$")
 _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
@@ -43,7 +43,18 @@ def _reckonable(value: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, BeforeValidator(_only_rfc3339), AfterValidator(_reckonable)]
 """RFC 3339 with an offset (RFC 3339, 5.6); kept as UTC. A naive one is refused."""
 
-Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+
+def _only_iso_date(value: Any) -> Any:
+    # pydantic would take numbers for seconds since 1970, and instants at midnight.
+    if (isinstance(value, date) and not isinstance(value, datetime)) or (
+        isinstance(value, str) and _DATE.fullmatch(value)
+    ):
+        return value
+    raise ValueError("a date is written YYYY-MM-DD")
+
+
+Day = Annotated[date, BeforeValidator(_only_iso_date), Field(ge=FIRST_DAY, le=LAST_DAY)]
+"""A date, ``YYYY-MM-DD``."""
 
 
 def _wall_time(value: Any) -> Any:
@@ -75,16 +86,6 @@ Name = Annotated[
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), AfterValidator(_printable)]
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000), AfterValidator(_printable)]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=2000)]
-
-
-@lru_cache(maxsize=1)
-def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones() - {"localtime", "Factory"})
-
-
-def is_zone(name: str) -> bool:
-    """Whether ``name`` is an IANA time zone."""
-    return name in _zone_names()
 
 
 def check_zone(name: str, location: list[str | int]) -> ZoneInfo:

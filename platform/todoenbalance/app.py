@@ -25,6 +25,7 @@ from todoenbalance.kit.outbox.nudge import Nudger
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.context import context_of, negotiate_locale
+from todoenbalance.kit.web.contract import install_contract
 from todoenbalance.kit.web.edge import EdgeMiddleware
 from todoenbalance.kit.web.problems import install_problem_handlers, render_problem
 from todoenbalance.subscriptions import register_composers
@@ -75,6 +76,7 @@ class Surfaces:
         built = cls(practice_surface(settings), platform_surface(settings))
         for surface in (built.practice, built.platform):
             install_problem_handlers(surface)
+            install_contract(surface)
         return built
 
 

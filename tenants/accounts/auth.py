@@ -8,7 +8,7 @@ from fastapi.security import OAuth2PasswordBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
 from tenants.accounts import service
-from tenants.accounts.models import AccountKind, Client, Staff
+from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
 from tenants.accounts.permissions import Permission, may
 from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError
 from todoenbalance.kit.security.tokens import InvalidTokenError
@@ -70,5 +70,6 @@ def staff_who_may(permission: Permission) -> Callable[..., Awaitable[Staff]]:
             raise ForbiddenError
         return staff
 
-    check.__doc__ = f"Staff with the permission `{permission}`."
+    roles = ", ".join(f"`{role}`" for role in StaffRole if may(role, permission))
+    check.who_may_call = f"May be called by: {roles}."  # type: ignore[attr-defined]  # read by kit.web.contract
     return check

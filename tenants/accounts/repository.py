@@ -1,7 +1,6 @@
 """Every query of accounts."""
 
 from collections.abc import Collection
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
@@ -50,14 +49,6 @@ class AccountRepository:
         """The account's row, locked and fresh: whoever changes its sign-ins or password takes this lock first."""
         model: type[Client] | type[Staff] = Client if kind is AccountKind.CLIENT else Staff
         return await self._session.get(model, account_id, with_for_update={"key_share": True}, populate_existing=True)
-
-    async def count_recent_tokens(self, account_id: UUID, purpose: str, since: datetime) -> int:
-        """How many links of that purpose were made for the account since then."""
-        statement = select(func.count()).select_from(OneTimeToken)
-        statement = statement.where(
-            OneTimeToken.account_id == account_id, OneTimeToken.purpose == purpose, OneTimeToken.created_at > since
-        )
-        return (await self._session.scalar(statement)) or 0
 
     async def find_staff(self, staff_id: UUID) -> Staff | None:
         """By id, or None."""

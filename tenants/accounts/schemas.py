@@ -3,17 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
 
 from tenants.accounts.models import StaffRole
 from todoenbalance.kit.security.passwords import MAX_LENGTH, MIN_LENGTH
 from todoenbalance.kit.text import check_name
+from todoenbalance.kit.zones import is_zone
 
 
 def _known_zone(value: str) -> str:
-    if value not in available_timezones():
+    if not is_zone(value):
         raise ValueError("not an IANA time zone")
     return value
 

@@ -52,8 +52,6 @@ VERIFICATION = "verification"
 PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a purpose
 VERIFICATION_LIFETIME = timedelta(days=3)
 RESET_LIFETIME = timedelta(hours=2)
-LINKS_WINDOW, LINKS_IN_WINDOW = timedelta(minutes=15), 3
-"""An address gets so many links of one purpose in that time, however often somebody asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,12 +369,6 @@ async def renew_one_time_token(
     row, token = make_one_time_token(purpose, kind, account_id, lifetime)
     AccountRepository(session).add(row)
     return token
-
-
-async def has_had_enough_links(session: TenantSession, account_id: UUID, purpose: str) -> bool:
-    """Whether so many links were mailed lately that another one would only be a nuisance to the address."""
-    since = clock.now() - LINKS_WINDOW
-    return await AccountRepository(session).count_recent_tokens(account_id, purpose, since) >= LINKS_IN_WINDOW
 
 
 async def accept_invitation(session: TenantSession, token: str, password: str) -> Staff:

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
-from zoneinfo import available_timezones
 
 from babel import Locale
 from sqlalchemy import text
@@ -27,6 +26,7 @@ from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.tenancy import check_key, new_key
 from todoenbalance.kit.web.context import LOCALES
+from todoenbalance.kit.zones import is_zone
 
 SLUG_PATTERN = re.compile(r"^[a-z0-9](?:[a-z0-9-]{1,38}[a-z0-9])$")
 RESERVED_SLUGS = frozenset(
@@ -109,7 +109,7 @@ def check_slug(slug: str) -> str:
 
 def check_timezone(name: str, location: list[str | int]) -> str:
     """``name`` itself if it is an IANA zone. Raises :class:`InvalidInputError`."""
-    if name not in available_timezones():
+    if not is_zone(name):
         raise InvalidInputError(location, "not an IANA time zone", "timezone_unknown")
     return name
 

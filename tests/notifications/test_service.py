@@ -121,6 +121,17 @@ class TestSending:
         [log] = await logs_of(runtime, practice, CLIENT_PASSWORD_RESET)
         assert log.status == EmailStatus.SENT
 
+    async def test_a_mail_that_anybody_can_cause_is_no_means_to_bomb_an_address(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        for version in "abcdefgh":
+            await send_notification(context(runtime, practice), payload(client, version=version))
+        assert len(await mails_of(runtime, practice)) == 3
+        with clock.at(clock.now() + timedelta(hours=1)):
+            await send_notification(context(runtime, practice), payload(client, version="later"))
+        assert len(await mails_of(runtime, practice)) == 4
+
     async def test_another_version_is_another_mail(self, runtime: Runtime, practice: TenantContext) -> None:
         client = await make_client(runtime, practice)
         for version in ("a", "b"):

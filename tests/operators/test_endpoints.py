@@ -79,6 +79,7 @@ class TestTenants:
             {"slug": "a_b_c"},
             {"slug": ""},
             {"timezone": "Madrid"},
+            {"timezone": "localtime"},
             {"currency": "EUROS"},
             {"currency": "ZZZ"},
             {"country": "ESP"},
@@ -217,6 +218,14 @@ class TestDocs:
         client = http(practice if on_practice else None)
         document = (await client.get(f"{path}/openapi.json")).json()
         assert document["openapi"].startswith("3.1")
+        assert "HTTPValidationError" not in document["components"]["schemas"]
+        for route, item in document["paths"].items():
+            for operation in item.values():
+                if operation.get("security"):
+                    assert "401" in operation["responses"], route
+                for status, response in operation["responses"].items():
+                    if status >= "400":
+                        assert list(response["content"]) == ["application/problem+json"], (route, status)
         page = await client.get(f"{path}/docs")
         assert page.status_code == 200
         assert "http" not in page.text.replace("<!doctype html>", "")

@@ -50,7 +50,7 @@ class InvalidInputError(ProblemError):
     status = 422
     code = "validation_error"
     title = "Invalid input"
-    messages: ClassVar[dict[str, str]] = {"en": "{message}", "es": "{message}"}
+    messages: ClassVar[dict[str, str]] = {"en": "{message}", "es": "Hay datos que no son válidos."}
 
     def __init__(self, location: list[str | int], message: str, kind: str = "value_error") -> None:
         super().__init__(message=message)

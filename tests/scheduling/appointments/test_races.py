@@ -58,10 +58,18 @@ async def live_at(runtime: Runtime, practice: TenantContext, at: datetime) -> in
         return (await session.execute(count)).scalar_one()
 
 
+async def rows_at(runtime: Runtime, practice: TenantContext, at: datetime) -> list[Appointment]:
+    """Every appointment of any status that takes time of the hour from then."""
+    async with runtime.database.tenant(practice) as session:
+        wanted = select(Appointment).where(Appointment.starts_at < at + minutes(60), Appointment.ends_at > at)
+        return list((await session.scalars(wanted)).all())
+
+
+@pytest.mark.parametrize(("price_minor", "status"), [(0, "confirmed"), (6000, "held")])
 async def test_fifty_clients_who_want_one_time_are_one_booking_and_forty_nine_refusals(
-    runtime: Runtime, practice: TenantContext, http: HttpFactory
+    runtime: Runtime, practice: TenantContext, http: HttpFactory, price_minor: int, status: str
 ) -> None:
-    offer = await make_offer(runtime, practice, price_minor=6000)
+    offer = await make_offer(runtime, practice, price_minor=price_minor)
     clients = [http(practice, headers=(await make_client(runtime, practice)).headers) for _ in range(50)]
     body = {"service_id": str(offer.service_id), "starts_at": TEN.isoformat()}
 
@@ -71,7 +79,52 @@ async def test_fifty_clients_who_want_one_time_are_one_booking_and_forty_nine_re
 
     answers = Counter(await asyncio.gather(*map(ask, clients)))
     assert answers == {(201, None): 1, (409, "slot_taken"): 49}
-    assert await live_at(runtime, practice, TEN) == 1
+    assert [(row.starts_at, row.status) for row in await rows_at(runtime, practice, TEN)] == [(TEN, status)]
+
+
+async def test_twenty_five_who_move_and_twenty_five_who_book_share_out_one_time_to_one_of_them(
+    runtime: Runtime, practice: TenantContext, http: HttpFactory
+) -> None:
+    async with runtime.database.tenant(practice) as session:
+        practitioner_id = (await make_practitioner(session)).id
+        await add_hours(session, practitioner_id)
+        # Free ones are confirmed at once, paid ones are held: both kinds move and both are booked.
+        services = [(await make_service(session, practitioner_id, price_minor=price)).id for price in (0, 6000)]
+    offers = [Offer(practitioner_id, services[n % 2]) for n in range(25)]
+    wanted = TEN + timedelta(days=7)
+    earlier = [TEN + timedelta(days=n // 4, hours=n % 4 - 1) for n in range(25)]
+    movers = [await make_client(runtime, practice) for _ in offers]
+    bookers = [await make_client(runtime, practice) for _ in offers]
+    made = [
+        await book(runtime, practice, client, offer, at)
+        for client, offer, at in zip(movers, offers, earlier, strict=True)
+    ]
+    assert Counter(one.status for one in made) == {"confirmed": 13, "held": 12}
+
+    async def ask(client: SignedIn, path: str, **body: str) -> tuple[int, str | None]:
+        answer = await http(practice, headers=client.headers).post(
+            f"/api/v1/appointments{path}", json=body | {"starts_at": wanted.isoformat()}
+        )
+        return answer.status_code, answer.json().get("code")
+
+    moves = [ask(client, f"/{one.id}/reschedule") for client, one in zip(movers, made, strict=True)]
+    bookings = [
+        ask(client, "", service_id=str(offer.service_id)) for client, offer in zip(bookers, offers, strict=True)
+    ]
+    mixed = itertools.chain.from_iterable(zip(moves, bookings, strict=True))
+    answers = await asyncio.gather(*mixed)
+    moved, booked = answers[::2], answers[1::2]
+    assert Counter(answers)[409, "slot_taken"] == 49
+    assert moved.count((200, None)) + booked.count((201, None)) == 1
+
+    assert await live_at(runtime, practice, wanted) == 1
+    [winner] = await rows_at(runtime, practice, wanted)
+    winners = [one.id for one in made if one.id == winner.id]
+    assert len(winners) == moved.count((200, None))
+    for one, at, answer in zip(made, earlier, moved, strict=True):
+        now = await stored(runtime, practice, one.id)
+        won = answer == (200, None)
+        assert (now.starts_at, now.status, now.version) == (wanted if won else at, one.status, int(won))
 
 
 async def test_overlapping_times_of_one_person_meet_without_deadlock(runtime: Runtime, practice: TenantContext) -> None:

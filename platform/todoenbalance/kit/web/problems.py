@@ -34,6 +34,14 @@ _CODES = {
 }
 
 
+class FieldError(BaseModel):
+    """What is wrong with one part of the input."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
 class ProblemDocument(BaseModel):
     """The one shape of an error (RFC 9457): ``code`` is stable, ``detail`` is a sentence for a person."""
 
@@ -43,7 +51,7 @@ class ProblemDocument(BaseModel):
     detail: str
     code: str
     request_id: str
-    errors: list[dict[str, Any]] | None = None
+    errors: list[FieldError] | None = None
 
 
 def responses(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
@@ -139,6 +147,11 @@ def _http_detail(request: Request, error: HTTPException) -> str:
     return str(error.detail)
 
 
+def _in_language(request: Request, english: str, spanish: str) -> str:
+    context = find_context(request.scope)
+    return spanish if context is not None and context.locale == "es" else english
+
+
 async def _on_data_error(request: Request, error: Exception) -> Response:
     """A value that no column can hold (a NUL character, a number out of range): the input's fault."""
     _log.warning("unstorable_input", error=type(error).__name__)
@@ -147,7 +160,7 @@ async def _on_data_error(request: Request, error: Exception) -> Response:
         status=422,
         code="validation_error",
         title="Invalid input",
-        detail="Some of the input can't be stored.",
+        detail=_in_language(request, "Some of the input can't be stored.", "Hay datos que no se pueden guardar."),
         errors=[{"loc": ["body"], "msg": "holds a value that can't be stored", "type": "value_error"}],
     )
 
@@ -169,7 +182,7 @@ async def _on_unexpected(request: Request, error: Exception) -> Response:
         status=500,
         code="internal_error",
         title="Internal error",
-        detail="Something went wrong on our side.",
+        detail=_in_language(request, "Something went wrong on our side.", "Algo ha fallado por nuestra parte."),
     )
 
 
