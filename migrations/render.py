@@ -4,12 +4,16 @@ Alembic's offline mode does the rendering, so a practice that is made today can'
 migrated through every revision.
 """
 
+import threading
 from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+
+ALEMBIC_LOCK = threading.RLock()
+"""Alembic keeps its environment in a module's globals: one run at a time in a process."""
 
 INI = Path(__file__).parent / "alembic.ini"
 
@@ -48,5 +52,6 @@ def tenant_upgrade(from_revision: str | None) -> tuple[str, ...]:
     """The statements that bring a practice from ``from_revision`` (None: an empty schema) to the head."""
     statements = _Statements()
     rendering = Config(str(INI), ini_section="tenant", output_buffer=statements)  # type: ignore[arg-type]  # Alembic only calls write() and flush() on it
-    command.upgrade(rendering, f"{from_revision or 'base'}:{head('tenant')}", sql=True)
+    with ALEMBIC_LOCK:
+        command.upgrade(rendering, f"{from_revision or 'base'}:{head('tenant')}", sql=True)
     return tuple(statements.collected)

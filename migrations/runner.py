@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import NullPool, create_engine, text
 
-from migrations.render import config, head, tenant_upgrade
+from migrations.render import ALEMBIC_LOCK, config, head, tenant_upgrade
 from todoenbalance.kit.database import EXTENSIONS_SCHEMA, PLATFORM_SCHEMA, libpq_url, sqlalchemy_url
 from todoenbalance.kit.database_setup import prepare_database, secure_database
 from todoenbalance.kit.settings import Settings
@@ -103,7 +103,8 @@ def _migrate_platform(settings: Settings) -> None:
             stream = config("platform")
             stream.attributes["connection"] = connection
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-            command.upgrade(stream, "head")
+            with ALEMBIC_LOCK:  # taken after the database's lock, and nobody waits for that one holding this
+                command.upgrade(stream, "head")
             connection.commit()
     finally:
         engine.dispose()
