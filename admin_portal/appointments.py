@@ -27,7 +27,8 @@ from scheduling.appointments.schemas import (
 from scheduling.appointments.service import ConfirmOutcome
 from scheduling.fields import parse_bound
 from scheduling.idempotent import Once
-from tenants.accounts.service import get_client, record_staff_action
+from tenants.accounts.services.audit import record_staff_action
+from tenants.accounts.services.client_accounts import get_client
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError

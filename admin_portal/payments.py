@@ -26,7 +26,7 @@ from scheduling.idempotent import Once
 from tenants.accounts.auth import staff_who_may
 from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission
-from tenants.accounts.service import record_staff_action
+from tenants.accounts.services.audit import record_staff_action
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from tenants.accounts.auth import CurrentStaff, staff_who_may
 from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission
-from tenants.accounts.service import record_staff_action
+from tenants.accounts.services.audit import record_staff_action
 from tenants.settings.models import PracticeSettings
 from tenants.settings.schemas import SettingsPatch, SettingsRead
 from tenants.settings.service import get_practice_settings, update_practice_settings

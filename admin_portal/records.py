@@ -11,7 +11,7 @@ from notifications.service import list_email_logs
 from tenants.accounts.auth import staff_who_may
 from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission
-from tenants.accounts.service import list_staff_actions
+from tenants.accounts.services.audit import list_staff_actions
 from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
 from todoenbalance.kit.web.dependencies import TenantSessionDep

@@ -21,7 +21,7 @@ from benchmarks.report import Comparison
 from benchmarks.stack import Say, Server, Stack
 from scheduling.appointments.events import APPOINTMENT_CONFIRMED, APPOINTMENT_REMINDER
 from tenants.accounts.models import AccountKind
-from tenants.accounts.service import start_session
+from tenants.accounts.services.sign_ins import start_session
 from todoenbalance.devstack.postgres import binaries
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import EXTENSIONS_SCHEMA

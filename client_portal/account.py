@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from client_portal.page import Visitor, VisitorPage
-from tenants.accounts import service as accounts
 from tenants.accounts.schemas import EmailRequest, PasswordReset, Registration, TokenRequest
+from tenants.accounts.services import client_accounts, sign_ins
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.forms import Form
@@ -50,7 +50,7 @@ async def register(page: Visitor) -> Response:
         if form.get("accept_privacy") != "yes":
             form.add_error("accept_privacy", "consent")
         body = _parse_registration(page, form)
-        new = accounts.NewClient(
+        new = client_accounts.NewClient(
             email=body.email,
             password=body.password,
             first_name=body.first_name,
@@ -59,7 +59,7 @@ async def register(page: Visitor) -> Response:
             locale=page.locale,
             timezone=body.timezone or page.tenant.timezone,
         )
-        client = await accounts.register_client(page.session, new, reveal_taken=reveal)
+        client = await client_accounts.register_client(page.session, new, reveal_taken=reveal)
     except ProblemError as problem:
         return _registration(page, form, problem)
     if reveal:
@@ -100,7 +100,7 @@ async def sign_in(page: Visitor) -> Response:
     form = await page.read_form()
     onward = safe_next(form.get("next"), "/appointments")
     try:
-        client = await accounts.authenticate_client(page.session, form.get("email"), form.password("password"))
+        client = await sign_ins.authenticate_client(page.session, form.get("email"), form.password("password"))
     except ProblemError as problem:
         return page.render_refused("sign_in.html", form, problem, onward=onward, has_registered=False)
     response = see_other(onward)
@@ -129,7 +129,7 @@ async def verify_email(page: Visitor) -> Response:
     form = await page.read_form()
     try:
         body = form.parse(TokenRequest, {"token": form.get("token")})
-        await accounts.verify_client_email(page.session, body.token)
+        await client_accounts.verify_client_email(page.session, body.token)
     except ProblemError as problem:
         return page.render_refused("verify_email.html", form, problem, is_done=False)
     return page.render("verify_email.html", form=form, is_done=True)
@@ -149,7 +149,7 @@ async def forgot_password(page: Visitor) -> Response:
         body = form.parse(EmailRequest, {"email": form.get("email")})
     except ProblemError as problem:
         return page.render_refused("forgot_password.html", form, problem, is_done=False)
-    await accounts.request_password_reset(page.session, body.email)
+    await client_accounts.request_password_reset(page.session, body.email)
     return page.render("forgot_password.html", form=form, is_done=True)
 
 
@@ -165,7 +165,7 @@ async def reset_password(page: Visitor) -> Response:
     form = await page.read_form()
     try:
         body = form.parse(PasswordReset, {"token": form.get("token"), "password": form.password("password")})
-        await accounts.reset_password(page.session, body.token, body.password)
+        await client_accounts.reset_password(page.session, body.token, body.password)
     except ProblemError as problem:
         return page.render_refused("reset_password.html", form, problem, min_length=MIN_LENGTH, is_done=False)
     return page.render("reset_password.html", form=form, min_length=MIN_LENGTH, is_done=True)

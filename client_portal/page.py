@@ -1,22 +1,25 @@
 """A request for one of the booking site's pages, and the client who is signed in, if anyone is."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Request
 from starlette.responses import Response
 
 from client_portal.sentences import SENTENCES
-from tenants.accounts import service as accounts
+from tenants.accounts.auth import fresh_within
 from tenants.accounts.models import AccountKind, Client
+from tenants.accounts.services import sign_ins
+from tenants.accounts.services.sign_ins import ClientSignIn
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.pages.cookies import SignIn, drop_sign_in, keep_sign_in, read_sign_in
 from todoenbalance.kit.pages.environment import Pages
 from todoenbalance.kit.pages.page import Page
 from todoenbalance.kit.pages.redirects import SeeOtherError, with_next
 from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.sign_ins import EndReason, FreshSignInRequiredError, SignInMethod, check_fresh
 from todoenbalance.kit.security.tokens import InvalidTokenError
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.kit.web.context import context_of
@@ -24,6 +27,7 @@ from todoenbalance.kit.web.dependencies import RuntimeDep, TenantDep, TenantSess
 
 PAGES = Pages(Path(__file__).parent, sentences=SENTENCES)
 COOKIE = "client"
+CONFIRM_PATH = "/account/confirm"
 
 
 def cookie_audience(tenant: TenantContext) -> str:
@@ -35,11 +39,12 @@ class VisitorPage(Page):
     """A page for anyone; ``client`` is None for an anonymous visitor."""
 
     def __init__(
-        self, request: Request, runtime: Runtime, session: TenantSession, client: Client | None, session_id: UUID | None
+        self, request: Request, runtime: Runtime, session: TenantSession, signed_in: ClientSignIn | None
     ) -> None:
-        super().__init__(PAGES, request, runtime, session_id)
+        super().__init__(PAGES, request, runtime, signed_in.sign_in.id if signed_in else None)
         self.session = session
-        self.client = client
+        self.signed_in = signed_in
+        self.client = signed_in.account if signed_in else None
 
     @property
     def tenant(self) -> TenantContext:
@@ -55,20 +60,26 @@ class VisitorPage(Page):
         """For the layout."""
         return {"owner": self.tenant.name, "client": self.client}
 
-    async def sign_in(self, response: Response, client: Client) -> None:
+    async def sign_in(self, response: Response, client: Client, method: SignInMethod = SignInMethod.PASSWORD) -> None:
         """Begin a sign-in of ``client``, in place of the one there may be."""
         if self.session_id is not None:
-            await accounts.end_session_by_id(self.session, self.session_id)
+            await sign_ins.end_session_by_id(self.session, self.session_id, EndReason.REPLACED)
         auth = self.runtime.settings.auth
-        pair = await accounts.start_session(self.session, self.runtime.signer, auth, AccountKind.CLIENT, client.id)
-        lifetime = timedelta(days=auth.client_refresh_days)
-        sign_in = SignIn(client.id, pair.session_id)
+        pair = await sign_ins.start_session(
+            self.session, self.runtime.signer, auth, AccountKind.CLIENT, client.id, method=method, device=self.device
+        )
+        self.keep_sign_in(response, client, pair.session_id)
+
+    def keep_sign_in(self, response: Response, client: Client, session_id: UUID) -> None:
+        """Give the browser the cookie of a sign-in of ``client``."""
+        lifetime = sign_ins.session_limits(AccountKind.CLIENT, self.runtime.settings.auth).absolute
+        sign_in = SignIn(client.id, session_id)
         keep_sign_in(response, self.runtime, COOKIE, cookie_audience(self.tenant), sign_in, lifetime)
 
     async def sign_out(self, response: Response) -> None:
         """End the sign-in, here and in the database."""
         if self.session_id is not None:
-            await accounts.end_session_by_id(self.session, self.session_id)
+            await sign_ins.end_session_by_id(self.session, self.session_id)
         drop_sign_in(response, self.runtime.settings, COOKIE)
 
 
@@ -76,23 +87,34 @@ class ClientPage(VisitorPage):
     """A page for a client who is signed in."""
 
     client: Client
+    signed_in: ClientSignIn
+
+    def need_fresh(self, back_to: str) -> None:
+        """Have them prove once more who they are, unless they lately did, and come to ``back_to`` then.
+
+        Raises :class:`SeeOtherError`.
+        """
+        try:
+            check_fresh(self.signed_in.sign_in, fresh_within(self.runtime.settings.auth))
+        except FreshSignInRequiredError as stale:
+            raise SeeOtherError(f"{CONFIRM_PATH}?next={quote(back_to, safe='')}") from stale
 
 
 async def visitor_page(
     request: Request, runtime: RuntimeDep, tenant: TenantDep, session: TenantSessionDep
 ) -> VisitorPage:
     """Whoever asks. A cookie whose sign-in has ended, or whose account is closed, is none."""
-    client, session_id = None, None
-    sign_in = read_sign_in(request, runtime, COOKIE, cookie_audience(tenant))
-    if sign_in is not None and await accounts.session_is_live(session, sign_in.session_id):
-        try:
-            client = await accounts.get_signed_in_client(session, sign_in.account_id)
-        except InvalidTokenError:
-            client = None
-        else:
-            session_id = sign_in.session_id
-            context_of(request).locale = client.locale
-    return VisitorPage(request, runtime, session, client, session_id)
+    cookie = read_sign_in(request, runtime, COOKIE, cookie_audience(tenant))
+    if cookie is None:
+        return VisitorPage(request, runtime, session, None)
+    try:
+        found = await sign_ins.get_signed_in_client(
+            session, runtime.settings.auth, cookie.account_id, cookie.session_id
+        )
+    except InvalidTokenError:
+        return VisitorPage(request, runtime, session, None)
+    context_of(request).locale = found.account.locale
+    return VisitorPage(request, runtime, session, found)
 
 
 Visitor = Annotated[VisitorPage, Depends(visitor_page)]
@@ -102,7 +124,7 @@ async def client_page(visitor: Visitor) -> ClientPage:
     """A signed-in client; others are sent to sign in and come back. Raises :class:`SeeOtherError`."""
     if visitor.client is None:
         raise SeeOtherError(with_next("/sign-in", visitor.request))
-    return ClientPage(visitor.request, visitor.runtime, visitor.session, visitor.client, visitor.session_id)
+    return ClientPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
 
 
 SignedIn = Annotated[ClientPage, Depends(client_page)]

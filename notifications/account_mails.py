@@ -6,16 +6,16 @@ from urllib.parse import quote
 from notifications.formats import describe
 from notifications.service import ComposedMail, Notice, register_composer
 from tenants.accounts.models import AccountKind
-from tenants.accounts.service import (
+from tenants.accounts.services.client_accounts import get_client
+from tenants.accounts.services.links import (
     INVITATION,
     PASSWORD_RESET,
     RESET_LIFETIME,
     VERIFICATION,
     VERIFICATION_LIFETIME,
-    get_client,
-    get_staff,
     renew_one_time_token,
 )
+from tenants.accounts.services.staff_accounts import get_staff
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime

@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from tenants.accounts.service import get_client, get_staff, list_owners
+from tenants.accounts.services.client_accounts import get_client
+from tenants.accounts.services.staff_accounts import get_staff, list_owners
 from tenants.settings.models import PracticeSettings
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError

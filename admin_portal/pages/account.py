@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from admin_portal.pages.page import Visitor
-from tenants.accounts import service as accounts
 from tenants.accounts.schemas import PasswordReset
+from tenants.accounts.services import audit, sign_ins, staff_accounts
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.redirects import safe_next, see_other
 from todoenbalance.kit.security.passwords import MIN_LENGTH
@@ -32,7 +32,7 @@ async def sign_in(page: Visitor) -> Response:
     form = await page.read_form()
     onward = safe_next(form.get("next"), _HOME)
     try:
-        staff = await accounts.authenticate_staff(page.session, form.get("email"), form.password("password"))
+        staff = await sign_ins.authenticate_staff(page.session, form.get("email"), form.password("password"))
     except ProblemError as problem:
         return page.render_refused("sign_in.html", form, problem, onward=onward)
     response = see_other(onward)
@@ -61,12 +61,10 @@ async def accept_invitation(page: Visitor) -> Response:
     form = await page.read_form()
     try:
         body = form.parse(PasswordReset, {"token": form.get("token"), "password": form.password("password")})
-        staff = await accounts.accept_invitation(page.session, body.token, body.password)
+        staff = await staff_accounts.accept_invitation(page.session, body.token, body.password)
     except ProblemError as problem:
         return page.render_refused("accept_invitation.html", form, problem, min_length=MIN_LENGTH)
-    accounts.record_staff_action(
-        page.session, staff.id, "staff.invitation_accepted", staff.id, request_id=page.request_id
-    )
+    audit.record_staff_action(page.session, staff.id, "staff.invitation_accepted", staff.id, request_id=page.request_id)
     response = see_other(_HOME)
     await page.sign_in(response, staff)
     return response

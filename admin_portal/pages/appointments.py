@@ -32,7 +32,7 @@ from scheduling.catalogue.service import (
 from scheduling.fields import midnight
 from tenants.accounts.models import Client
 from tenants.accounts.permissions import Permission
-from tenants.accounts.service import find_clients, get_client
+from tenants.accounts.services.client_accounts import find_clients, get_client
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.forms import Form

@@ -1,8 +1,8 @@
 """A request for one of the portal's pages, and the member of staff who is signed in, if anyone is."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -10,9 +10,11 @@ from starlette.responses import Response
 
 from admin_portal.calendar_access import CalendarEditor, calendar_editor
 from admin_portal.pages.sentences import SENTENCES
-from tenants.accounts import service as accounts
+from tenants.accounts.auth import fresh_within
 from tenants.accounts.models import AccountKind, Staff
 from tenants.accounts.permissions import Permission, may
+from tenants.accounts.services import audit, sign_ins
+from tenants.accounts.services.sign_ins import StaffSignIn
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError
 from todoenbalance.kit.pages.cookies import SignIn, drop_sign_in, keep_sign_in, read_sign_in
@@ -20,6 +22,7 @@ from todoenbalance.kit.pages.environment import Pages
 from todoenbalance.kit.pages.page import Page
 from todoenbalance.kit.pages.redirects import SeeOtherError, with_next
 from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.sign_ins import EndReason, FreshSignInRequiredError, SignInMethod, check_fresh
 from todoenbalance.kit.security.tokens import InvalidTokenError
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.kit.web.context import context_of
@@ -27,6 +30,8 @@ from todoenbalance.kit.web.dependencies import RuntimeDep, TenantDep, TenantSess
 
 PAGES = Pages(Path(__file__).parent, sentences=SENTENCES)
 COOKIE = "staff"
+CONFIRM_PATH = "/admin/confirm"
+SECOND_FACTOR_PATH = "/admin/security/second-factor"
 
 
 def _(message: str) -> str:
@@ -53,11 +58,12 @@ class VisitorPage(Page):
     """A page for anyone; ``staff`` is None for someone who is not signed in."""
 
     def __init__(
-        self, request: Request, runtime: Runtime, session: TenantSession, staff: Staff | None, session_id: UUID | None
+        self, request: Request, runtime: Runtime, session: TenantSession, signed_in: StaffSignIn | None
     ) -> None:
-        super().__init__(PAGES, request, runtime, session_id)
+        super().__init__(PAGES, request, runtime, signed_in.sign_in.id if signed_in else None)
         self.session = session
-        self.staff = staff
+        self.signed_in = signed_in
+        self.staff = signed_in.account if signed_in else None
 
     @property
     def tenant(self) -> TenantContext:
@@ -78,20 +84,36 @@ class VisitorPage(Page):
             "may": lambda name: self.may(Permission(name)),
         }
 
-    async def sign_in(self, response: Response, staff: Staff) -> None:
+    async def sign_in(
+        self,
+        response: Response,
+        staff: Staff,
+        method: SignInMethod = SignInMethod.PASSWORD,
+        *,
+        has_second_factor: bool = False,
+    ) -> None:
         """Begin a sign-in of ``staff``, in place of the one there may be."""
         if self.session_id is not None:
-            await accounts.end_session_by_id(self.session, self.session_id)
+            await sign_ins.end_session_by_id(self.session, self.session_id, EndReason.REPLACED)
         auth = self.runtime.settings.auth
-        pair = await accounts.start_session(self.session, self.runtime.signer, auth, AccountKind.STAFF, staff.id)
-        lifetime = timedelta(hours=auth.staff_refresh_hours)
+        pair = await sign_ins.start_session(
+            self.session,
+            self.runtime.signer,
+            auth,
+            AccountKind.STAFF,
+            staff.id,
+            method=method,
+            device=self.device,
+            has_second_factor=has_second_factor,
+        )
+        lifetime = sign_ins.session_limits(AccountKind.STAFF, auth).absolute
         sign_in = SignIn(staff.id, pair.session_id)
         keep_sign_in(response, self.runtime, COOKIE, cookie_audience(self.tenant), sign_in, lifetime)
 
     async def sign_out(self, response: Response) -> None:
         """End the sign-in, here and in the database."""
         if self.session_id is not None:
-            await accounts.end_session_by_id(self.session, self.session_id)
+            await sign_ins.end_session_by_id(self.session, self.session_id)
         drop_sign_in(response, self.runtime.settings, COOKIE)
 
 
@@ -99,6 +121,17 @@ class StaffPage(VisitorPage):
     """A page for a member of staff who is signed in."""
 
     staff: Staff
+    signed_in: StaffSignIn
+
+    def need_fresh(self, back_to: str) -> None:
+        """Have them prove once more who they are, unless they lately did, and come to ``back_to`` then.
+
+        Raises :class:`SeeOtherError`.
+        """
+        try:
+            check_fresh(self.signed_in.sign_in, fresh_within(self.runtime.settings.auth))
+        except FreshSignInRequiredError as stale:
+            raise SeeOtherError(f"{CONFIRM_PATH}?next={quote(back_to, safe='')}") from stale
 
     def need(self, permission: Permission) -> None:
         """Raises :class:`ForbiddenError` if their role has not this permission."""
@@ -111,36 +144,43 @@ class StaffPage(VisitorPage):
 
     def record(self, action: str, subject_id: UUID, **detail: Any) -> None:
         """Add a line to the practice's audit trail."""
-        accounts.record_staff_action(
-            self.session, self.staff.id, action, subject_id, request_id=self.request_id, **detail
-        )
+        audit.record_staff_action(self.session, self.staff.id, action, subject_id, request_id=self.request_id, **detail)
 
 
 async def visitor_page(
     request: Request, runtime: RuntimeDep, tenant: TenantDep, session: TenantSessionDep
 ) -> VisitorPage:
     """Whoever asks. A cookie whose sign-in has ended, or whose owner works here no more, is none."""
-    staff, session_id = None, None
-    sign_in = read_sign_in(request, runtime, COOKIE, cookie_audience(tenant))
-    if sign_in is not None and await accounts.session_is_live(session, sign_in.session_id):
-        try:
-            staff = await accounts.get_signed_in_staff(session, sign_in.account_id)
-        except InvalidTokenError:
-            staff = None
-        else:
-            session_id = sign_in.session_id
-            context_of(request).locale = staff.locale
-    return VisitorPage(request, runtime, session, staff, session_id)
+    cookie = read_sign_in(request, runtime, COOKIE, cookie_audience(tenant))
+    if cookie is None:
+        return VisitorPage(request, runtime, session, None)
+    try:
+        found = await sign_ins.get_signed_in_staff(session, runtime.settings.auth, cookie.account_id, cookie.session_id)
+    except InvalidTokenError:
+        return VisitorPage(request, runtime, session, None)
+    context_of(request).locale = found.account.locale
+    return VisitorPage(request, runtime, session, found)
 
 
 Visitor = Annotated[VisitorPage, Depends(visitor_page)]
 
 
-async def staff_page(visitor: Visitor) -> StaffPage:
-    """A signed-in member of staff; others are sent to sign in and come back. Raises :class:`SeeOtherError`."""
+async def incomplete_staff_page(visitor: Visitor) -> StaffPage:
+    """Someone signed in, also if they still owe a second factor; others are sent to sign in and come back."""
     if visitor.staff is None:
         raise SeeOtherError(with_next("/admin/sign-in", visitor.request))
-    return StaffPage(visitor.request, visitor.runtime, visitor.session, visitor.staff, visitor.session_id)
+    return StaffPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+
+
+IncompleteSignedIn = Annotated[StaffPage, Depends(incomplete_staff_page)]
+"""For setting up the second factor that is owed, and nothing else."""
+
+
+async def staff_page(page: IncompleteSignedIn) -> StaffPage:
+    """A signed-in member of staff; one who owes a second factor is sent to set it up. Raises :class:`SeeOtherError`."""
+    if page.signed_in.needs_second_factor:
+        raise SeeOtherError(SECOND_FACTOR_PATH)
+    return page
 
 
 SignedIn = Annotated[StaffPage, Depends(staff_page)]

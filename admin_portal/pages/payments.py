@@ -17,7 +17,7 @@ from billing.refunds import service as refunds
 from notifications.formats import describe
 from scheduling.idempotent import Once
 from tenants.accounts.permissions import Permission
-from tenants.accounts.service import find_clients
+from tenants.accounts.services.client_accounts import find_clients
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.money import MoneySchema
 from todoenbalance.kit.pages.forms import Form

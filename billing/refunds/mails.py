@@ -11,7 +11,7 @@ from billing.refunds.service import AUTOMATIC_CAUSES, get_refund
 from notifications.recipients import Recipient, list_practice_recipients
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
-from tenants.accounts.service import get_client
+from tenants.accounts.services.client_accounts import get_client
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.money import Money

@@ -5,8 +5,10 @@ from notifications import models as notifications
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
 from tenants.accounts import models as accounts
+from tenants.privacy import models as privacy
 from tenants.registry import models as tenants
 from tenants.settings import models as settings
+from tenants.social import models as social
 from todoenbalance.kit.idempotency import models as idempotency
 from todoenbalance.kit.inbox import models as inbox
 from todoenbalance.kit.outbox import models as outbox
@@ -22,6 +24,8 @@ MODULES = (
     operators,
     outbox,
     payments,
+    privacy,
     settings,
+    social,
     tenants,
 )

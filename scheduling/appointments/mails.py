@@ -24,7 +24,7 @@ from scheduling.appointments.repository import AppointmentRepository
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.accounts.models import Client
-from tenants.accounts.service import get_client
+from tenants.accounts.services.client_accounts import get_client
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -39,6 +39,7 @@ class Appointment(TenantBase):
     iCalendar SEQUENCE; a mail made for an older version is not sent. ``amount_due_minor`` is what must be
     paid for the booking to stand (the deposit where there is one). ``refund_deadline`` is set where moving
     must not renew the right to cancel for free: the client moved it when that had run out already.
+    ``dependant_id``: for whom the client booked, None for themselves.
     """
 
     __tablename__ = "appointments"
@@ -53,6 +54,9 @@ class Appointment(TenantBase):
         CheckConstraint(
             "status IN ('held', 'confirmed', 'completed', 'cancelled', 'no_show', 'expired')", name="status"
         ),
+        ForeignKeyConstraint(
+            ["dependant_id", "client_id"], ["dependants.id", "dependants.client_id"], name="fk_appointments_dependant"
+        ),
         CheckConstraint("starts_at < ends_at", name="times"),
         CheckConstraint("occupied @> tstzrange(starts_at, ends_at)", name="occupied_covers"),
         CheckConstraint("(status = 'held') = (hold_expires_at IS NOT NULL)", name="hold"),
@@ -64,6 +68,7 @@ class Appointment(TenantBase):
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), index=True)
     practitioner_id: Mapped[UUID] = mapped_column(ForeignKey("practitioners.id"), index=True)
     client_id: Mapped[UUID] = mapped_column(ForeignKey("clients.id"))
+    dependant_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(String(20))
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]

@@ -31,7 +31,7 @@ from scheduling.catalogue.schemas import (
     TimeSlotCreate,
     TimeSlotPatch,
 )
-from tenants.accounts.service import get_staff
+from tenants.accounts.services.staff_accounts import get_staff
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
-from tenants.accounts import service
 from tenants.accounts.auth import CurrentClient
 from tenants.accounts.errors import EmailTakenError, InvalidCredentialsError, InvalidOneTimeTokenError
 from tenants.accounts.models import AccountKind, Client
@@ -19,16 +18,17 @@ from tenants.accounts.schemas import (
     User,
     UserPatch,
 )
+from tenants.accounts.services import client_accounts, sign_ins
 from tenants.settings.service import get_practice_settings
-from todoenbalance.kit.security.refresh import InvalidRefreshTokenError, TokenReusedError
-from todoenbalance.kit.web.dependencies import LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.security.sign_ins import InvalidRefreshTokenError, TokenReusedError
+from todoenbalance.kit.web.dependencies import ContextDep, LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
 auth_router = APIRouter(prefix="/auth", tags=["sign-in of clients"])
 users_router = APIRouter(prefix="/users", tags=["own account"])
 
 
-def to_answer(pair: service.TokenPair) -> TokenAnswer:
+def to_answer(pair: sign_ins.TokenPair) -> TokenAnswer:
     """A token pair in the API's form."""
     return TokenAnswer(access_token=pair.access_token, expires_in=pair.expires_in, refresh_token=pair.refresh_token)
 
@@ -41,7 +41,7 @@ async def register(body: Registration, session: TenantSessionDep, tenant: Tenant
     reveal taken addresses.
     """
     settings = await get_practice_settings(session)
-    new = service.NewClient(
+    new = client_accounts.NewClient(
         email=body.email,
         password=body.password,
         first_name=body.first_name,
@@ -50,58 +50,65 @@ async def register(body: Registration, session: TenantSessionDep, tenant: Tenant
         locale=body.locale or locale,
         timezone=body.timezone or tenant.timezone,
     )
-    return await service.register_client(session, new, reveal_taken=settings.reveal_taken_email)
+    return await client_accounts.register_client(session, new, reveal_taken=settings.reveal_taken_email)
 
 
 @auth_router.post("/login", responses=responses(InvalidCredentialsError))
 async def login(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()], session: TenantSessionDep, runtime: RuntimeDep
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    session: TenantSessionDep,
+    runtime: RuntimeDep,
+    context: ContextDep,
 ) -> TokenAnswer:
     """Sign a client in (OAuth 2 password form, so that the docs page can)."""
-    client = await service.authenticate_client(session, form.username, form.password)
-    pair = await service.start_session(session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, client.id)
+    client = await sign_ins.authenticate_client(session, form.username, form.password)
+    pair = await sign_ins.start_session(
+        session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, client.id, device=context.device
+    )
     return to_answer(pair)
 
 
 @auth_router.post("/refresh", responses=responses(InvalidRefreshTokenError, TokenReusedError))
-async def refresh(body: RefreshRequest, session: TenantSessionDep, runtime: RuntimeDep) -> TokenAnswer:
+async def refresh(
+    body: RefreshRequest, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep
+) -> TokenAnswer:
     """A new pair; the old refresh token dies. A dead one that is used again ends the whole sign-in."""
-    pair = await service.refresh_session(
-        session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, body.refresh_token
+    pair = await sign_ins.refresh_session(
+        session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, body.refresh_token, device=context.device
     )
     return to_answer(pair)
 
 
 @auth_router.post("/logout", status_code=204)
-async def logout(body: RefreshRequest, session: TenantSessionDep) -> None:
+async def logout(body: RefreshRequest, session: TenantSessionDep, runtime: RuntimeDep) -> None:
     """End the sign-in of this refresh token."""
-    await service.end_session(session, AccountKind.CLIENT, body.refresh_token)
+    await sign_ins.end_session(session, runtime.settings.auth, AccountKind.CLIENT, body.refresh_token)
 
 
 @auth_router.post("/verify-email/request", status_code=202)
 async def request_verification(body: EmailRequest, session: TenantSessionDep) -> dict[str, str]:
     """Mail a verification link, if there is something to verify; the answer is the same either way."""
-    await service.request_verification(session, body.email)
+    await client_accounts.request_verification(session, body.email)
     return {"status": "accepted"}
 
 
 @auth_router.post("/verify-email", response_model=User, responses=responses(InvalidOneTimeTokenError))
 async def verify_email(body: TokenRequest, session: TenantSessionDep) -> Client:
     """Verify the address that the link was mailed to."""
-    return await service.verify_client_email(session, body.token)
+    return await client_accounts.verify_client_email(session, body.token)
 
 
 @auth_router.post("/password/forgot", status_code=202)
 async def forgot_password(body: EmailRequest, session: TenantSessionDep) -> dict[str, str]:
     """Mail a link to set a new password, if there is an account; the answer is the same either way."""
-    await service.request_password_reset(session, body.email)
+    await client_accounts.request_password_reset(session, body.email)
     return {"status": "accepted"}
 
 
 @auth_router.post("/password/reset", status_code=204, responses=responses(InvalidOneTimeTokenError))
 async def reset_password(body: PasswordReset, session: TenantSessionDep) -> None:
     """Set a new password with a mailed link; every sign-in ends."""
-    await service.reset_password(session, body.token, body.password)
+    await client_accounts.reset_password(session, body.token, body.password)
 
 
 @users_router.get("/me", response_model=User)
@@ -115,4 +122,4 @@ async def change_me(body: UserPatch, client: CurrentClient, session: TenantSessi
     """Change one's own profile."""
     sent = body.model_dump(exclude_unset=True)
     changes = {name: value for name, value in sent.items() if value is not None or name == "phone"}
-    return await service.update_client(session, client.id, changes)
+    return await client_accounts.update_client(session, client.id, changes)

@@ -1,15 +1,18 @@
-"""Accounts of one practice: its clients and its staff, with their sign-ins and one-time tokens."""
+"""Accounts of one practice: its clients and its staff, their sign-ins, second factors and one-time tokens."""
 
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import TenantBase
-from todoenbalance.kit.security.refresh import RefreshTokenColumns
+from todoenbalance.kit.security.attempts import SignInAttemptColumns, attempts_index
+from todoenbalance.kit.security.factors import PasskeyColumns, RecoveryCodeColumns, TotpColumns
+from todoenbalance.kit.security.links import OneTimeTokenColumns
+from todoenbalance.kit.security.sign_ins import RefreshTokenColumns, SignInColumns
 
 
 class AccountKind(StrEnum):
@@ -29,14 +32,18 @@ class StaffRole(StrEnum):
 
 
 class Client(TenantBase):
-    """A client of the practice. An e-mail is unique within a practice and means nothing outside it."""
+    """A client of the practice. An e-mail is unique within a practice and means nothing outside it.
+
+    Without a password: someone who signs in by Google, Facebook or mailed links. ``erased_at``: the person asked
+    to be forgotten; what is left is a row that the records that must be kept refer to.
+    """
 
     __tablename__ = "clients"
     __table_args__ = (Index("uq_clients_email", text("lower(email)"), unique=True),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(320))
-    hashed_password: Mapped[str] = mapped_column(String(1024))
+    hashed_password: Mapped[str | None] = mapped_column(String(1024))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     is_verified: Mapped[bool] = mapped_column(server_default=text("false"))
     first_name: Mapped[str] = mapped_column(String(100))
@@ -46,6 +53,7 @@ class Client(TenantBase):
     timezone: Mapped[str] = mapped_column(String(64))
     birth_date: Mapped[date | None]
     privacy_accepted_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
@@ -70,6 +78,19 @@ class Staff(TenantBase):
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
+class SignIn(SignInColumns, TenantBase):
+    """One sign-in of a client or a member of staff."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (
+        Index("ix_sign_ins_account", "account_kind", "account_id"),
+        CheckConstraint("account_kind IN ('client', 'staff')", name="account_kind"),
+    )
+
+    account_kind: Mapped[str] = mapped_column(String(10))
+    account_id: Mapped[UUID]
+
+
 class RefreshToken(RefreshTokenColumns, TenantBase):
     """One refresh token of a client's or a member of staff's sign-in."""
 
@@ -83,19 +104,84 @@ class RefreshToken(RefreshTokenColumns, TenantBase):
     account_id: Mapped[UUID]
 
 
-class OneTimeToken(TenantBase):
+class SignInAttempt(SignInAttemptColumns, TenantBase):
+    """Failures in a row on one account of the practice."""
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (attempts_index("sign_in_attempts"),)
+
+
+class TotpAuthenticator(TotpColumns, TenantBase):
+    """A member of staff's authenticator app; one each."""
+
+    __tablename__ = "totp_authenticators"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), unique=True)
+
+
+class RecoveryCode(RecoveryCodeColumns, TenantBase):
+    """One of a member of staff's recovery codes."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (UniqueConstraint("account_id", "code_hash"),)
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"))
+
+
+class Passkey(PasskeyColumns, TenantBase):
+    """A member of staff's passkey."""
+
+    __tablename__ = "passkeys"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
+
+
+class OneTimeToken(OneTimeTokenColumns, TenantBase):
     """A link that was mailed: an invitation, an address to verify, a password to reset. Used once."""
 
     __tablename__ = "one_time_tokens"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    purpose: Mapped[str] = mapped_column(String(30))
     account_kind: Mapped[str] = mapped_column(String(10))
     account_id: Mapped[UUID] = mapped_column(index=True)
-    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class EmailChange(TenantBase):
+    """A change of address that waits for both: the old address agrees, the new one is shown to be the person's."""
+
+    __tablename__ = "email_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_kind: Mapped[str] = mapped_column(String(10))
+    account_id: Mapped[UUID] = mapped_column(index=True)
+    new_email: Mapped[str] = mapped_column(String(320))
+    old_confirmed_at: Mapped[datetime | None]
+    new_confirmed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    used_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class Dependant(TenantBase):
+    """Someone a client books for, a child or a partner: a person of their own, without an account.
+
+    ``archived_at``: not offered for booking any more; past appointments still name them.
+    """
+
+    __tablename__ = "dependants"
+    __table_args__ = (
+        # What appointments refer to: a dependant together with the client whose they are.
+        UniqueConstraint("id", "client_id"),
+        CheckConstraint("relationship IN ('child', 'partner', 'parent', 'other')", name="relationship"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(ForeignKey("clients.id"), index=True)
+    first_name: Mapped[str] = mapped_column(String(100))
+    last_name: Mapped[str] = mapped_column(String(100))
+    birth_date: Mapped[date | None]
+    relationship: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
 
 
 class StaffAuditEntry(TenantBase):

@@ -1,22 +1,25 @@
 """Every query of accounts."""
 
 from collections.abc import Collection
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from tenants.accounts.models import (
     AccountKind,
     Client,
     OneTimeToken,
-    RefreshToken,
+    SignIn,
     Staff,
     StaffAuditEntry,
     StaffRole,
 )
+from tenants.settings.service import second_factor_is_required
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.pagination import paginate
+from todoenbalance.kit.security.sign_ins import EndReason, is_live
 from todoenbalance.kit.security.tokens import hash_opaque_token
 
 
@@ -120,14 +123,44 @@ class AccountRepository:
             .values(used_at=clock.now())
         )
 
-    async def revoke_sign_ins(self, kind: AccountKind, account_id: UUID) -> None:
-        """End every sign-in of an account."""
+    async def end_sign_in(self, sign_in_id: UUID, reason: EndReason) -> None:
+        """End one sign-in, of whichever kind of account."""
+        await self._end(reason, SignIn.id == sign_in_id)
+
+    async def end_sign_ins(
+        self, kind: AccountKind, account_id: UUID, reason: EndReason, *, besides: UUID | None = None
+    ) -> None:
+        """End every sign-in of an account, ``besides`` one."""
+        which = [SignIn.account_kind == kind, SignIn.account_id == account_id]
+        await self._end(reason, *which, *([SignIn.id != besides] if besides else []))
+
+    async def _end(self, reason: EndReason, *which: ColumnElement[bool]) -> None:
         await self._session.execute(
-            update(RefreshToken)
-            .where(
-                RefreshToken.account_kind == kind,
-                RefreshToken.account_id == account_id,
-                RefreshToken.revoked_at.is_(None),
-            )
-            .values(revoked_at=clock.now())
+            update(SignIn).where(*which, SignIn.ended_at.is_(None)).values(ended_at=clock.now(), end_reason=reason)
         )
+
+    async def find_signed_in_client(
+        self, client_id: UUID, sign_in_id: UUID | None, idle: timedelta
+    ) -> tuple[Client, SignIn] | None:
+        """A client and their sign-in, if it stands."""
+        theirs = (SignIn.account_kind == AccountKind.CLIENT) & (SignIn.account_id == Client.id)
+        statement = (
+            select(Client, SignIn)
+            .join(SignIn, theirs & is_live(SignIn, idle))
+            .where(Client.id == client_id, SignIn.id == sign_in_id)
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        return (row[0], row[1]) if row else None
+
+    async def find_signed_in_staff(
+        self, staff_id: UUID, sign_in_id: UUID | None, idle: timedelta
+    ) -> tuple[Staff, SignIn, bool] | None:
+        """A member of staff and their sign-in, if it stands; and whether the practice wants a second factor."""
+        theirs = (SignIn.account_kind == AccountKind.STAFF) & (SignIn.account_id == Staff.id)
+        statement = (
+            select(Staff, SignIn, second_factor_is_required())
+            .join(SignIn, theirs & is_live(SignIn, idle))
+            .where(Staff.id == staff_id, SignIn.id == sign_in_id)
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        return (row[0], row[1], row[2]) if row else None

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from migrations.render import head, tenant_upgrade
 from tenants.accounts.events import STAFF_INVITED
 from tenants.accounts.models import AccountKind, StaffRole
-from tenants.accounts.service import INVITATION, make_one_time_token, make_staff
+from tenants.accounts.services.links import INVITATION, make_one_time_token
+from tenants.accounts.services.staff_accounts import make_staff
 from tenants.registry.errors import SlugTakenError
 from tenants.registry.models import Tenant, TenantStatus
 from tenants.registry.repository import TenantRepository

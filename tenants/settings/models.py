@@ -14,6 +14,9 @@ class PracticeSettings(TenantBase):
 
     ``cancellation_notice_hours``: a client who cancels at least so long before gets everything back,
     later nothing. ``reminder_hours``: how long before the visit the reminder goes out.
+    ``second_factor_required``: of every member of staff. ``practitioners_see_all``: other practitioners'
+    appointments and clients too. ``records_years``, ``invoice_years``: how long the record of a treatment (Ley
+    41/2002, art. 17: at least five years) and the books (Código de Comercio, art. 30: six) outlive an erasure.
     """
 
     __tablename__ = "practice_settings"
@@ -22,6 +25,8 @@ class PracticeSettings(TenantBase):
         CheckConstraint("hold_minutes BETWEEN 1 AND 1440", name="hold_minutes"),
         CheckConstraint("cancellation_notice_hours BETWEEN 0 AND 720", name="cancellation_notice_hours"),
         CheckConstraint("reminder_hours BETWEEN 1 AND 168", name="reminder_hours"),
+        CheckConstraint("records_years BETWEEN 5 AND 30", name="records_years"),
+        CheckConstraint("invoice_years BETWEEN 4 AND 30", name="invoice_years"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -31,5 +36,11 @@ class PracticeSettings(TenantBase):
     reminder_hours: Mapped[int] = mapped_column(server_default=text("24"))
     reveal_taken_email: Mapped[bool] = mapped_column(server_default=text("false"))
     contact_email: Mapped[str | None] = mapped_column(String(320))
+    second_factor_required: Mapped[bool] = mapped_column(server_default=text("false"))
+    practitioners_see_all: Mapped[bool] = mapped_column(server_default=text("false"))
+    privacy_policy_version: Mapped[str] = mapped_column(String(40), server_default=text("'1'"))
+    privacy_policy_url: Mapped[str | None] = mapped_column(String(2000))
+    records_years: Mapped[int] = mapped_column(server_default=text("5"))
+    invoice_years: Mapped[int] = mapped_column(server_default=text("6"))
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 
 from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
@@ -24,3 +24,8 @@ async def update_practice_settings(session: TenantSession, changes: dict[str, An
         setattr(settings, name, value)
     settings.updated_at = clock.now()
     return settings
+
+
+def second_factor_is_required() -> ScalarSelect[bool]:
+    """For other queries: whether every member of staff needs a second factor here."""
+    return select(PracticeSettings.second_factor_required).where(PracticeSettings.id == 1).scalar_subquery()

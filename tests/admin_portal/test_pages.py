@@ -14,7 +14,7 @@ from billing.payments.models import Payment, Refund
 from scheduling.appointments.models import AppointmentStatus
 from scheduling.catalogue.models import BlockedTimeSlot, Practitioner, RecurringTimeSlot, Service, TimeSlot
 from tenants.accounts.models import StaffAuditEntry, StaffRole
-from tenants.accounts.service import change_staff, invite_staff
+from tenants.accounts.services.staff_accounts import change_staff, invite_staff
 from tests.conftest import HttpFactory
 from tests.support.events import run_due_events
 from tests.support.pages import HTML, assert_sober, form_of, posting_paths, sign_in, submit

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from client_portal.router import PARTS
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from tenants.accounts import service as accounts
 from tenants.accounts.models import Client
+from tenants.accounts.services import client_accounts
 from tenants.settings.service import update_practice_settings
 from tests.conftest import HttpFactory
 from tests.support.events import run_due_events
@@ -276,8 +276,8 @@ class TestAccounts:
     ) -> None:
         client = await make_client(runtime, practice, is_verified=False)
         async with runtime.database.tenant(practice) as session:
-            await accounts.request_verification(session, client.email)
-            await accounts.request_password_reset(session, client.email)
+            await client_accounts.request_verification(session, client.email)
+            await client_accounts.request_password_reset(session, client.email)
         await run_due_events(runtime, practice)
         mails = (await browser.get("/dev/mailbox", headers={"Accept": "application/json"})).json()["items"]
         links = {

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from scheduling.appointments.models import Appointment
 from scheduling.catalogue.models import BlockedTimeSlot, Practitioner, RecurringTimeSlot, Service
-from tenants.accounts.service import authenticate_client, authenticate_staff
+from tenants.accounts.services.sign_ins import authenticate_client, authenticate_staff
 from tenants.registry.service import find_tenant_by_name, to_context
 from tenants.settings.service import get_practice_settings
 from todoenbalance.devstack.demo import seed_demo

@@ -4,7 +4,8 @@ import secrets
 from dataclasses import dataclass
 
 from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
-from tenants.accounts.service import audience, authenticate_staff, make_staff, start_session
+from tenants.accounts.services.sign_ins import audience, authenticate_staff, start_session
+from tenants.accounts.services.staff_accounts import make_staff
 from tenants.provisioning.service import NewOwner, NewTenant, provision_tenant
 from tenants.registry.service import to_context
 from todoenbalance.kit import clock

@@ -24,7 +24,7 @@ from scheduling.catalogue.schemas import (
 )
 from tenants.accounts.models import Client
 from tenants.accounts.repository import AccountRepository
-from tenants.accounts.service import INVITATION
+from tenants.accounts.services.links import INVITATION
 from tenants.provisioning.service import NewOwner, NewTenant
 from tenants.registry.errors import PracticeNotFoundError
 from tenants.registry.service import find_tenant_by_name, to_context

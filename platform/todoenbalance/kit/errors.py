@@ -1,5 +1,7 @@
 """One base for every failure that a caller may be told of, rendered as RFC 9457 problem details."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -17,7 +19,7 @@ class ProblemError(Exception):
     title: ClassVar[str] = "Internal error"
     messages: ClassVar[dict[str, str]] = {}
     keeps_changes: ClassVar[bool] = False
-    headers: ClassVar[dict[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(self.code)
@@ -64,7 +66,7 @@ class NotAuthenticatedError(ProblemError):
     code = "not_authenticated"
     title = "Not signed in"
     messages: ClassVar[dict[str, str]] = {"en": "Sign in first.", "es": "Inicia sesión primero."}
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class ForbiddenError(ProblemError):
@@ -89,4 +91,21 @@ class ServiceUnavailableError(ProblemError):
         "en": "Please try again in a moment.",
         "es": "Inténtalo de nuevo en un momento.",
     }
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class TooManyRequestsError(ProblemError):
+    """Too many attempts from one address or on one account; ``seconds`` says when the next one may be made."""
+
+    status = 429
+    code = "too_many_requests"
+    title = "Too many requests"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "Too many attempts. Try again in {wait}.",
+        "es": "Demasiados intentos. Vuelve a intentarlo dentro de {wait}.",
+    }
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        super().__init__(wait=f"{self.seconds} s" if self.seconds < 120 else f"{math.ceil(self.seconds / 60)} min")
+        self.headers = {"Retry-After": str(self.seconds)}

@@ -35,14 +35,88 @@ class PoolSettings(BaseModel):
     practices_per_connection: int = Field(default=1000, ge=1)
 
 
+class PasswordSettings(BaseModel):
+    """What a new password must hold against (NIST SP 800-63B, 3.1.1: length and a look-up, no composition rules).
+
+    ``least_score``: of zxcvbn, 0 (guessed at once) to 4 (very hard to guess).
+    """
+
+    least_score: int = Field(default=2, ge=0, le=4)
+
+
+class LockoutSettings(BaseModel):
+    """Wrong passwords and codes in a row, by account: after ``free_failures`` each one costs a longer wait."""
+
+    free_failures: int = Field(default=5, ge=1)
+    base_seconds: int = Field(default=30, ge=1)
+    limit_seconds: int = Field(default=1800, ge=1)
+    forget_hours: int = Field(default=24, ge=1)
+
+
+class RateLimitSettings(BaseModel):
+    """Limits of requests by address and account (kit.ratelimit names them).
+
+    ``factor`` multiplies every one of them: many people may sit behind one address.
+    """
+
+    enabled: bool = True
+    factor: int = Field(default=1, ge=1)
+
+
+class OAuthProviderSettings(BaseModel):
+    """The platform's own registration at a provider of sign-ins; off without an id and a secret.
+
+    ``base``: another server in place of the provider's own (tests, laptops); refused in production.
+    """
+
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    base: str | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the platform itself is registered there."""
+        return bool(self.client_id and self.client_secret.get_secret_value())
+
+
+class GoogleSettings(OAuthProviderSettings):
+    """Google, by OpenID Connect."""
+
+
+class FacebookSettings(OAuthProviderSettings):
+    """Facebook Login, by the versioned Graph API."""
+
+    graph_version: str = Field(default="v23.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
+
+
+class ProviderSettings(BaseModel):
+    """Everything outside that the product talks to."""
+
+    google: GoogleSettings = GoogleSettings()
+    facebook: FacebookSettings = FacebookSettings()
+
+
 class AuthSettings(BaseModel):
-    """Lifetimes of sign-ins; staff and operators have the shorter ones."""
+    """Lifetimes of sign-ins; staff and operators have the shorter ones.
+
+    ``idle``: unused for so long, a sign-in ends; the plain figure is the absolute limit. ``fresh_minutes``: how
+    long after proving who one is sensitive acts (money, credentials, staff, export, erasure) are allowed.
+    """
 
     access_token_minutes: int = Field(default=15, ge=1)
-    client_refresh_days: int = Field(default=30, ge=1)
-    staff_refresh_hours: int = Field(default=12, ge=1)
-    operator_refresh_hours: int = Field(default=8, ge=1)
+    client_session_days: int = Field(default=90, ge=1)
+    client_idle_days: int = Field(default=30, ge=1)
+    staff_session_hours: int = Field(default=12, ge=1)
+    staff_idle_minutes: int = Field(default=120, ge=5)
+    operator_session_hours: int = Field(default=8, ge=1)
+    operator_idle_minutes: int = Field(default=60, ge=5)
+    fresh_minutes: int = Field(default=15, ge=1)
     invitation_days: int = Field(default=7, ge=1)
+    operator_second_factor: bool | None = Field(
+        default=None, description="compulsory for operators; default: in production. It can't be off there."
+    )
+    passwords: PasswordSettings = PasswordSettings()
+    lockout: LockoutSettings = LockoutSettings()
 
 
 class OutboxSettings(BaseModel):
@@ -105,6 +179,8 @@ class Settings(BaseSettings):
     )
     pool: PoolSettings = PoolSettings()
     auth: AuthSettings = AuthSettings()
+    rate_limits: RateLimitSettings = RateLimitSettings()
+    providers: ProviderSettings = ProviderSettings()
     outbox: OutboxSettings = OutboxSettings()
     sandbox: SandboxSettings = SandboxSettings()
     mail: MailSettings = MailSettings()
@@ -123,6 +199,13 @@ class Settings(BaseSettings):
             weak = [kid for kid, secret in keys.items() if is_weak_secret(secret)]
             if weak:
                 raise ValueError(f"secret_keys: too weak for production (32 random characters): {', '.join(weak)}")
+            if self.auth.operator_second_factor is False:
+                raise ValueError("auth.operator_second_factor: compulsory in production")
+            if not self.rate_limits.enabled:
+                raise ValueError("rate_limits.enabled: rate limits are compulsory in production")
+            for name, provider in (("google", self.providers.google), ("facebook", self.providers.facebook)):
+                if provider.base:
+                    raise ValueError(f"providers.{name}.base: no other server in a provider's place in production")
             if self.sandbox.enabled:
                 raise ValueError("sandbox.enabled: the sandbox provider is refused in production")
             if self.mail.adapter == "mailbox":
@@ -133,6 +216,12 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         """Whether development conveniences are refused."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def operators_need_second_factor(self) -> bool:
+        """Whether an operator without a second factor gets no further than setting one up."""
+        chosen = self.auth.operator_second_factor
+        return self.is_production if chosen is None else chosen
 
     @property
     def signing_keys(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 from migrations.render import head
 from tenants.accounts.errors import InvalidCredentialsError
 from tenants.accounts.schemas import RefreshRequest, TokenAnswer
-from tenants.accounts.service import count_clients
+from tenants.accounts.services.client_accounts import count_clients
 from tenants.provisioning.service import NewOwner, NewTenant, check_slug
 from tenants.registry import service as registry
 from tenants.registry.errors import SlugTakenError, TenantStateError
@@ -17,7 +17,7 @@ from tenants.registry.models import Tenant
 from todoenbalance.kit.database import PlatformSession, give_connection_back
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
-from todoenbalance.kit.security.refresh import InvalidRefreshTokenError, TokenReusedError
+from todoenbalance.kit.security.sign_ins import InvalidRefreshTokenError, TokenReusedError
 from todoenbalance.kit.web.dependencies import ContextDep, PlatformSessionDep, RuntimeDep
 from todoenbalance.kit.web.problems import responses
 from todoenbalance.operators import service
@@ -47,24 +47,32 @@ async def _read(session: PlatformSession, tenant: Tenant) -> TenantRead:
 
 @auth_router.post("/login", responses=responses(InvalidCredentialsError))
 async def login(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()], session: PlatformSessionDep, runtime: RuntimeDep
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    session: PlatformSessionDep,
+    runtime: RuntimeDep,
+    context: ContextDep,
 ) -> TokenAnswer:
     """Sign an operator in."""
     operator = await service.authenticate(session, form.username, form.password)
-    return _to_answer(await service.start_session(session, runtime.signer, runtime.settings.auth, operator))
+    pair = await service.start_session(session, runtime.signer, runtime.settings.auth, operator, device=context.device)
+    return _to_answer(pair)
 
 
 @auth_router.post("/refresh", responses=responses(InvalidRefreshTokenError, TokenReusedError))
-async def refresh(body: RefreshRequest, session: PlatformSessionDep, runtime: RuntimeDep) -> TokenAnswer:
+async def refresh(
+    body: RefreshRequest, session: PlatformSessionDep, runtime: RuntimeDep, context: ContextDep
+) -> TokenAnswer:
     """A new pair; the old refresh token dies. A dead one that is used again ends the whole sign-in."""
-    pair = await service.refresh_session(session, runtime.signer, runtime.settings.auth, body.refresh_token)
+    pair = await service.refresh_session(
+        session, runtime.signer, runtime.settings.auth, body.refresh_token, device=context.device
+    )
     return _to_answer(pair)
 
 
 @auth_router.post("/logout", status_code=204)
-async def logout(body: RefreshRequest, session: PlatformSessionDep) -> None:
+async def logout(body: RefreshRequest, session: PlatformSessionDep, runtime: RuntimeDep) -> None:
     """End the sign-in of this refresh token."""
-    await service.end_session(session, body.refresh_token)
+    await service.end_session(session, runtime.settings.auth, body.refresh_token)
 
 
 @router.post("/tenants", status_code=201, responses=responses(SlugTakenError, InvalidInputError))

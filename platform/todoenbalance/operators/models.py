@@ -4,11 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import PlatformBase
-from todoenbalance.kit.security.refresh import RefreshTokenColumns
+from todoenbalance.kit.security.attempts import SignInAttemptColumns, attempts_index
+from todoenbalance.kit.security.factors import PasskeyColumns, RecoveryCodeColumns, TotpColumns
+from todoenbalance.kit.security.links import OneTimeTokenColumns
+from todoenbalance.kit.security.sign_ins import RefreshTokenColumns, SignInColumns
 
 
 class Operator(PlatformBase):
@@ -26,12 +29,63 @@ class Operator(PlatformBase):
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
+_OPERATOR = "platform.operators.id"
+
+
+class OperatorSignIn(SignInColumns, PlatformBase):
+    """One sign-in of an operator."""
+
+    __tablename__ = "operator_sign_ins"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"), index=True)
+
+
+class OperatorSignInAttempt(SignInAttemptColumns, PlatformBase):
+    """Failures in a row on one operator's account."""
+
+    __tablename__ = "operator_sign_in_attempts"
+    __table_args__ = (attempts_index("operator_sign_in_attempts"),)
+
+
+class OperatorTotpAuthenticator(TotpColumns, PlatformBase):
+    """An operator's authenticator app; one each."""
+
+    __tablename__ = "operator_totp_authenticators"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"), unique=True)
+
+
+class OperatorRecoveryCode(RecoveryCodeColumns, PlatformBase):
+    """One of an operator's recovery codes."""
+
+    __tablename__ = "operator_recovery_codes"
+    __table_args__ = (UniqueConstraint("account_id", "code_hash"),)
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"))
+
+
+class OperatorPasskey(PasskeyColumns, PlatformBase):
+    """An operator's passkey."""
+
+    __tablename__ = "operator_passkeys"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"), index=True)
+
+
+class OperatorOneTimeToken(OneTimeTokenColumns, PlatformBase):
+    """A link mailed to an operator, or a challenge of theirs. Used once."""
+
+    __tablename__ = "operator_one_time_tokens"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"), index=True)
+
+
 class OperatorRefreshToken(RefreshTokenColumns, PlatformBase):
     """One refresh token of an operator's sign-in; a family is one sign-in (see tenants.accounts)."""
 
     __tablename__ = "operator_refresh_tokens"
 
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("platform.operators.id", ondelete="CASCADE"), index=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"), index=True)
 
 
 class AuditEntry(PlatformBase):

@@ -1,12 +1,14 @@
 """Every query of operators' accounts and their audit trail."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 from todoenbalance.kit.database import PlatformSession
 from todoenbalance.kit.pagination import paginate
-from todoenbalance.operators.models import AuditEntry, Operator
+from todoenbalance.kit.security.sign_ins import is_live
+from todoenbalance.operators.models import AuditEntry, Operator, OperatorSignIn
 
 
 class OperatorRepository:
@@ -33,6 +35,19 @@ class OperatorRepository:
         """By e-mail, case folded, or None."""
         statement = select(Operator).where(func.lower(Operator.email) == email.lower())
         return (await self._session.scalars(statement)).one_or_none()
+
+    async def find_signed_in(
+        self, operator_id: UUID, sign_in_id: UUID | None, idle: timedelta
+    ) -> tuple[Operator, OperatorSignIn] | None:
+        """An operator and their sign-in, if it stands."""
+        theirs = (OperatorSignIn.account_id == Operator.id) & is_live(OperatorSignIn, idle)
+        statement = (
+            select(Operator, OperatorSignIn)
+            .join(OperatorSignIn, theirs)
+            .where(Operator.id == operator_id, OperatorSignIn.id == sign_in_id)
+        )
+        row = (await self._session.execute(statement)).one_or_none()
+        return (row[0], row[1]) if row else None
 
     async def page_of_audit(self, *, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
         """What operators did, newest first."""

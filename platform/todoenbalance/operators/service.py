@@ -11,13 +11,21 @@ from tenants.registry import service as registry
 from tenants.registry.models import Tenant
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession, give_connection_back
-from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.errors import NotFoundError, ProblemError
 from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device
 from todoenbalance.kit.security.passwords import MIN_LENGTH, hash_password, verify_password
-from todoenbalance.kit.security.refresh import InvalidRefreshTokenError, RefreshTokens
+from todoenbalance.kit.security.sign_ins import (
+    EndReason,
+    InvalidRefreshTokenError,
+    SessionLimits,
+    SignInMethod,
+    SignIns,
+    Started,
+)
 from todoenbalance.kit.security.tokens import InvalidTokenError, TokenSigner
 from todoenbalance.kit.settings import AuthSettings, Settings
-from todoenbalance.operators.models import AuditEntry, Operator, OperatorRefreshToken
+from todoenbalance.operators.models import AuditEntry, Operator, OperatorRefreshToken, OperatorSignIn
 from todoenbalance.operators.repository import OperatorRepository
 
 AUDIENCE = "operator"
@@ -43,6 +51,15 @@ class OperatorTokens:
     refresh_token: str
     expires_in: int
     session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInOperator:
+    """An operator and the sign-in by which they act."""
+
+    account: Operator
+    sign_in: OperatorSignIn
+    needs_second_factor: bool
 
 
 async def create_operator(
@@ -88,66 +105,123 @@ async def authenticate(session: PlatformSession, email: str, password: str) -> O
     return operator
 
 
+def session_limits(auth: AuthSettings) -> SessionLimits:
+    """How long an operator's sign-in lasts."""
+    return SessionLimits(timedelta(minutes=auth.operator_idle_minutes), timedelta(hours=auth.operator_session_hours))
+
+
+def _sign_ins(session: PlatformSession, auth: AuthSettings) -> SignIns[OperatorSignIn, OperatorRefreshToken]:
+    return SignIns(session, OperatorSignIn, OperatorRefreshToken, session_limits(auth))
+
+
 async def start_session(
-    session: PlatformSession, signer: TokenSigner, auth: AuthSettings, operator: Operator
+    session: PlatformSession,
+    signer: TokenSigner,
+    auth: AuthSettings,
+    operator: Operator,
+    *,
+    method: SignInMethod = SignInMethod.PASSWORD,
+    device: Device = UNKNOWN_DEVICE,
+    has_second_factor: bool = False,
 ) -> OperatorTokens:
-    """Sign an authenticated operator in."""
-    tokens = RefreshTokens(session, OperatorRefreshToken)
-    made = tokens.start(timedelta(hours=auth.operator_refresh_hours), account_id=operator.id)
-    return _pair(signer, auth, operator.id, made.row.family_id, made.token)
+    """Sign an authenticated operator in, under their row's lock."""
+    started = await _sign_ins(session, auth).start(
+        method, device, has_second_factor=has_second_factor, account_id=operator.id
+    )
+    return _pair(signer, auth, started)
 
 
 async def refresh_session(
-    session: PlatformSession, signer: TokenSigner, auth: AuthSettings, refresh_token: str
+    session: PlatformSession,
+    signer: TokenSigner,
+    auth: AuthSettings,
+    refresh_token: str,
+    *,
+    device: Device = UNKNOWN_DEVICE,
 ) -> OperatorTokens:
     """The next pair; raises ``InvalidRefreshTokenError`` or ``TokenReusedError`` (and ends the sign-in)."""
-    tokens = RefreshTokens(session, OperatorRefreshToken)
+    tokens = _sign_ins(session, auth)
     row = await _find_under_lock(session, tokens, refresh_token)
     if row is None:
         raise InvalidRefreshTokenError
-    await tokens.spend(row)
+    started = await tokens.rotate(row, device, account_id=row.account_id)
     operator = await OperatorRepository(session).find(row.account_id)
     if operator is None or not operator.is_active:
         raise InvalidRefreshTokenError
-    made = tokens.start(timedelta(hours=auth.operator_refresh_hours), family_id=row.family_id, account_id=operator.id)
-    return _pair(signer, auth, operator.id, row.family_id, made.token)
+    return _pair(signer, auth, started)
 
 
-async def end_session(session: PlatformSession, refresh_token: str) -> None:
-    """Sign out: the token's family dies."""
-    tokens = RefreshTokens(session, OperatorRefreshToken)
+async def end_session(session: PlatformSession, auth: AuthSettings, refresh_token: str) -> None:
+    """Sign out: the token's sign-in ends."""
+    tokens = _sign_ins(session, auth)
     row = await _find_under_lock(session, tokens, refresh_token)
     if row is not None:
-        await tokens.revoke_family(row.family_id)
+        await tokens.end(row.family_id, EndReason.SIGNED_OUT)
 
 
 async def _find_under_lock(
-    session: PlatformSession, tokens: RefreshTokens[OperatorRefreshToken], refresh_token: str
+    session: PlatformSession, tokens: SignIns[OperatorSignIn, OperatorRefreshToken], refresh_token: str
 ) -> OperatorRefreshToken | None:
     """The token's row, read again under its operator's lock."""
-    row = await tokens.find(refresh_token)
+    row = await tokens.find_token(refresh_token)
     if row is None:
         return None
     await OperatorRepository(session).lock(row.account_id)
-    return await tokens.find(refresh_token)
+    return await tokens.find_token(refresh_token)
 
 
-async def end_session_by_id(session: PlatformSession, session_id: UUID) -> None:
-    """Sign out the sign-in with this id (the console's way)."""
-    await RefreshTokens(session, OperatorRefreshToken).revoke_family(session_id)
+async def end_session_by_id(
+    session: PlatformSession, auth: AuthSettings, session_id: UUID, reason: EndReason = EndReason.SIGNED_OUT
+) -> None:
+    """End the sign-in with this id (the console's way of signing out)."""
+    await _sign_ins(session, auth).end(session_id, reason)
 
 
-async def session_is_live(session: PlatformSession, session_id: UUID) -> bool:
-    """Whether a sign-in still stands; the console asks this for each request."""
-    return await RefreshTokens(session, OperatorRefreshToken).family_is_live(session_id)
+async def end_all_sessions(
+    session: PlatformSession,
+    auth: AuthSettings,
+    operator_id: UUID,
+    reason: EndReason,
+    *,
+    besides: UUID | None = None,
+) -> None:
+    """End every sign-in of an operator (``besides`` the one that asks for it), under their row's lock."""
+    await _sign_ins(session, auth).end_all(reason, OperatorSignIn.account_id == operator_id, besides=besides)
 
 
-async def get_signed_in(session: PlatformSession, operator_id: UUID) -> Operator:
-    """The operator of a verified token. Raises :class:`InvalidTokenError` if gone or deactivated."""
-    operator = await OperatorRepository(session).find(operator_id)
-    if operator is None or not operator.is_active:
+async def list_sessions(session: PlatformSession, auth: AuthSettings, operator_id: UUID) -> list[OperatorSignIn]:
+    """An operator's sign-ins that stand, the one last used first."""
+    return await _sign_ins(session, auth).list_live(OperatorSignIn.account_id == operator_id)
+
+
+async def revoke_session(session: PlatformSession, auth: AuthSettings, operator_id: UUID, session_id: UUID) -> None:
+    """End one of an operator's own sign-ins. Raises :class:`NotFoundError` for anyone else's."""
+    await OperatorRepository(session).lock(operator_id)
+    row = await session.get(OperatorSignIn, session_id)
+    if row is None or row.account_id != operator_id:
+        raise NotFoundError
+    await _sign_ins(session, auth).end(session_id, EndReason.REVOKED)
+
+
+async def confirm_session(
+    session: PlatformSession, auth: AuthSettings, session_id: UUID, *, has_second_factor: bool = False
+) -> None:
+    """Note that the sign-in's owner has just proved who they are: sensitive acts are allowed for a while."""
+    await _sign_ins(session, auth).confirm(session_id, with_second_factor=has_second_factor)
+
+
+async def get_signed_in(
+    session: PlatformSession, settings: Settings, operator_id: UUID, session_id: UUID | None
+) -> SignedInOperator:
+    """The operator of a verified token. Raises :class:`InvalidTokenError` if gone, deactivated or signed out."""
+    tokens = _sign_ins(session, settings.auth)
+    found = await OperatorRepository(session).find_signed_in(operator_id, session_id, tokens.idle)
+    if found is None or not found[0].is_active:
         raise InvalidTokenError
-    return operator
+    operator, sign_in = found
+    await tokens.touch(sign_in)
+    owes = settings.operators_need_second_factor and sign_in.second_factor_at is None
+    return SignedInOperator(operator, sign_in, owes)
 
 
 async def onboard_tenant(
@@ -220,9 +294,8 @@ def record(
     )
 
 
-def _pair(
-    signer: TokenSigner, auth: AuthSettings, operator_id: UUID, family_id: UUID, refresh_token: str
-) -> OperatorTokens:
+def _pair(signer: TokenSigner, auth: AuthSettings, started: Started[OperatorSignIn]) -> OperatorTokens:
     lifetime = timedelta(minutes=auth.access_token_minutes)
-    access = signer.issue(operator_id, AUDIENCE, lifetime, session_id=family_id)
-    return OperatorTokens(access, refresh_token, int(lifetime.total_seconds()), family_id)
+    sign_in = started.sign_in
+    access = signer.issue(sign_in.account_id, AUDIENCE, lifetime, session_id=sign_in.id)
+    return OperatorTokens(access, started.refresh_token, int(lifetime.total_seconds()), sign_in.id)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import httpx
 
-from tenants.accounts import service
 from tenants.accounts.models import AccountKind
+from tenants.accounts.services import links, sign_ins
 from tests.conftest import HttpFactory
 from tests.support.practices import PASSWORD, make_client, make_staff_member
 from tests.support.problems import assert_problem
@@ -17,7 +17,7 @@ from todoenbalance.kit.tenancy import TenantContext
 
 async def refresh(session: TenantSession, runtime: Runtime, token: str) -> str:
     """The next refresh token; the caller commits."""
-    pair = await service.refresh_session(session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, token)
+    pair = await sign_ins.refresh_session(session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, token)
     return pair.refresh_token
 
 
@@ -50,8 +50,8 @@ class TestRevocation:
     ) -> None:
         client, here = await make_client(runtime, practice), http(practice)
         async with runtime.database.tenant(practice) as session:
-            token = await service.renew_one_time_token(
-                session, service.PASSWORD_RESET, AccountKind.CLIENT, UUID(str(client.id)), service.RESET_LIFETIME
+            token = await links.renew_one_time_token(
+                session, links.PASSWORD_RESET, AccountKind.CLIENT, UUID(str(client.id)), links.RESET_LIFETIME
             )
         async with TenantSession(runtime.database.engine, practice) as thief:
             stolen = await refresh(thief, runtime, client.refresh_token)  # not committed yet

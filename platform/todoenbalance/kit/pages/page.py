@@ -12,6 +12,7 @@ from todoenbalance.kit.pages.environment import Pages
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.guard import TOKEN_FIELD, FormGuard
 from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.devices import Device
 from todoenbalance.kit.web.context import context_of
 
 _MAX_FIELDS = 300
@@ -36,6 +37,11 @@ class Page:
     def request_id(self) -> str:
         """For audit trails."""
         return context_of(self.request).request_id
+
+    @property
+    def device(self) -> Device:
+        """Where the request came from."""
+        return context_of(self.request).device
 
     def values(self) -> dict[str, Any]:
         """What the surface's layout needs on every page."""

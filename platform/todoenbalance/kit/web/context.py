@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
+from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device
 from todoenbalance.kit.tenancy import TenantContext
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ LOCALES = ("es", "en")
 
 @dataclass(slots=True)
 class RequestContext:
-    """Request id, language, and the practice whose host was asked (None on the platform's)."""
+    """Request id, language, where it came from, and the practice whose host was asked (None on the platform's)."""
 
     request_id: str
     locale: str
     hostname: str
+    device: Device = UNKNOWN_DEVICE
     tenant: TenantContext | None = None
 
 

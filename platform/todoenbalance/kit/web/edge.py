@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.metrics import REQUEST_SECONDS
+from todoenbalance.kit.security.devices import Device
 from todoenbalance.kit.web.context import SCOPE_KEY, RequestContext, negotiate_locale
 from todoenbalance.kit.web.problems import problem_response
 
@@ -66,6 +67,7 @@ class EdgeMiddleware:
             request_id=request_id,
             locale=negotiate_locale(headers.get("accept-language"), self._default_locale),
             hostname=host_of(headers.get("host")),
+            device=Device.of(headers.get("user-agent", ""), (scope.get("client") or ("",))[0]),
         )
         scope[SCOPE_KEY] = context
         started = time.perf_counter()

@@ -1,63 +1,69 @@
 """A request for one of the console's pages, and the operator who is signed in, if anyone is."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 from starlette.responses import Response
 
+from tenants.accounts.auth import fresh_within
 from todoenbalance.kit.database import PlatformSession
 from todoenbalance.kit.pages.cookies import SignIn, drop_sign_in, keep_sign_in, read_sign_in
 from todoenbalance.kit.pages.environment import Pages
 from todoenbalance.kit.pages.page import Page
 from todoenbalance.kit.pages.redirects import SeeOtherError, with_next
 from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.sign_ins import EndReason, FreshSignInRequiredError, check_fresh
 from todoenbalance.kit.security.tokens import InvalidTokenError
 from todoenbalance.kit.web.dependencies import PlatformSessionDep, RuntimeDep
 from todoenbalance.operators import service
 from todoenbalance.operators.console.sentences import SENTENCES
 from todoenbalance.operators.models import Operator
+from todoenbalance.operators.service import SignedInOperator
 
 PAGES = Pages(Path(__file__).parent, sentences=SENTENCES)
 COOKIE = "operator"
 AUDIENCE = "operator-page"
+CONFIRM_PATH = "/confirm"
+SECOND_FACTOR_PATH = "/security/second-factor"
 
 
 class VisitorPage(Page):
     """A page for anyone; ``operator`` is None for someone who is not signed in."""
 
     def __init__(
-        self,
-        request: Request,
-        runtime: Runtime,
-        session: PlatformSession,
-        operator: Operator | None,
-        session_id: UUID | None,
+        self, request: Request, runtime: Runtime, session: PlatformSession, signed_in: SignedInOperator | None
     ) -> None:
-        super().__init__(PAGES, request, runtime, session_id)
+        super().__init__(PAGES, request, runtime, signed_in.sign_in.id if signed_in else None)
         self.session = session
-        self.operator = operator
+        self.signed_in = signed_in
+        self.operator = signed_in.account if signed_in else None
 
     def values(self) -> dict[str, Any]:
         """For the layout."""
         return {"owner": "TODOenBALANCE", "operator": self.operator}
 
-    async def sign_in(self, response: Response, operator: Operator) -> None:
+    async def sign_in(self, response: Response, operator: Operator, *, has_second_factor: bool = False) -> None:
         """Begin a sign-in of ``operator``, in place of the one there may be."""
-        if self.session_id is not None:
-            await service.end_session_by_id(self.session, self.session_id)
         auth = self.runtime.settings.auth
-        pair = await service.start_session(self.session, self.runtime.signer, auth, operator)
+        if self.session_id is not None:
+            await service.end_session_by_id(self.session, auth, self.session_id, EndReason.REPLACED)
+        pair = await service.start_session(
+            self.session,
+            self.runtime.signer,
+            auth,
+            operator,
+            device=self.device,
+            has_second_factor=has_second_factor,
+        )
         sign_in = SignIn(operator.id, pair.session_id)
-        lifetime = timedelta(hours=auth.operator_refresh_hours)
-        keep_sign_in(response, self.runtime, COOKIE, AUDIENCE, sign_in, lifetime)
+        keep_sign_in(response, self.runtime, COOKIE, AUDIENCE, sign_in, service.session_limits(auth).absolute)
 
     async def sign_out(self, response: Response) -> None:
         """End the sign-in, here and in the database."""
         if self.session_id is not None:
-            await service.end_session_by_id(self.session, self.session_id)
+            await service.end_session_by_id(self.session, self.runtime.settings.auth, self.session_id)
         drop_sign_in(response, self.runtime.settings, COOKIE)
 
 
@@ -65,30 +71,50 @@ class OperatorPage(VisitorPage):
     """A page for an operator who is signed in."""
 
     operator: Operator
+    signed_in: SignedInOperator
+
+    def need_fresh(self, back_to: str) -> None:
+        """Have them prove once more who they are, unless they lately did, and come to ``back_to`` then.
+
+        Raises :class:`SeeOtherError`.
+        """
+        try:
+            check_fresh(self.signed_in.sign_in, fresh_within(self.runtime.settings.auth))
+        except FreshSignInRequiredError as stale:
+            raise SeeOtherError(f"{CONFIRM_PATH}?next={quote(back_to, safe='')}") from stale
 
 
 async def visitor_page(request: Request, runtime: RuntimeDep, session: PlatformSessionDep) -> VisitorPage:
     """Whoever asks. A cookie whose sign-in has ended, or whose owner is an operator no more, is none."""
-    operator, session_id = None, None
-    sign_in = read_sign_in(request, runtime, COOKIE, AUDIENCE)
-    if sign_in is not None and await service.session_is_live(session, sign_in.session_id):
-        try:
-            operator = await service.get_signed_in(session, sign_in.account_id)
-        except InvalidTokenError:
-            operator = None
-        else:
-            session_id = sign_in.session_id
-    return VisitorPage(request, runtime, session, operator, session_id)
+    cookie = read_sign_in(request, runtime, COOKIE, AUDIENCE)
+    if cookie is None:
+        return VisitorPage(request, runtime, session, None)
+    try:
+        found = await service.get_signed_in(session, runtime.settings, cookie.account_id, cookie.session_id)
+    except InvalidTokenError:
+        return VisitorPage(request, runtime, session, None)
+    return VisitorPage(request, runtime, session, found)
 
 
 Visitor = Annotated[VisitorPage, Depends(visitor_page)]
 
 
-async def operator_page(visitor: Visitor) -> OperatorPage:
-    """A signed-in operator; others are sent to sign in and come back. Raises :class:`SeeOtherError`."""
+async def incomplete_operator_page(visitor: Visitor) -> OperatorPage:
+    """Someone signed in, also if they still owe a second factor; others are sent to sign in and come back."""
     if visitor.operator is None:
         raise SeeOtherError(with_next("/sign-in", visitor.request))
-    return OperatorPage(visitor.request, visitor.runtime, visitor.session, visitor.operator, visitor.session_id)
+    return OperatorPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+
+
+IncompleteSignedIn = Annotated[OperatorPage, Depends(incomplete_operator_page)]
+"""For setting up the second factor that is owed, and nothing else."""
+
+
+async def operator_page(page: IncompleteSignedIn) -> OperatorPage:
+    """A signed-in operator; one who owes a second factor is sent to set it up. Raises :class:`SeeOtherError`."""
+    if page.signed_in.needs_second_factor:
+        raise SeeOtherError(SECOND_FACTOR_PATH)
+    return page
 
 
 SignedIn = Annotated[OperatorPage, Depends(operator_page)]

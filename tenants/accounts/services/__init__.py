@@ -1,0 +1,1 @@
+"""The use cases of accounts, by what they are about."""

@@ -1,0 +1,132 @@
+"""Staff: inviting, accepting, changing, finding them."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+from tenants.accounts.errors import EmailTakenError, InvalidOneTimeTokenError, LastOwnerError
+from tenants.accounts.events import STAFF_INVITED
+from tenants.accounts.models import AccountKind, Staff, StaffRole
+from tenants.accounts.repository import AccountRepository
+from tenants.accounts.services import sign_ins
+from tenants.accounts.services.links import INVITATION, make_one_time_token
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
+from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.outbox.publish import publish
+from todoenbalance.kit.security.passwords import hash_password
+from todoenbalance.kit.security.sign_ins import EndReason
+from todoenbalance.kit.settings import AuthSettings
+
+
+async def get_staff(session: TenantSession, staff_id: UUID) -> Staff:
+    """A member of staff by id. Raises :class:`NotFoundError`."""
+    staff = await AccountRepository(session).find_staff(staff_id)
+    if staff is None:
+        raise NotFoundError
+    return staff
+
+
+async def list_staff(
+    session: TenantSession, *, limit: int = 50, cursor: str | None = None
+) -> tuple[list[Staff], str | None]:
+    """A page of staff."""
+    return await AccountRepository(session).page_of_staff(limit=limit, cursor=cursor)
+
+
+async def list_owners(session: TenantSession) -> list[Staff]:
+    """Active owners, who hear about what concerns the practice as a whole."""
+    return await AccountRepository(session).list_owner_addresses()
+
+
+def make_staff(email: str, first_name: str, last_name: str, role: StaffRole, locale: str) -> Staff:
+    """A row for someone who is to be invited; without a password until they accept."""
+    return Staff(
+        id=new_id(),
+        email=email,
+        role=role,
+        is_active=True,
+        first_name=first_name,
+        last_name=last_name,
+        locale=locale,
+        created_at=clock.now(),
+    )
+
+
+async def invite_staff(
+    session: TenantSession,
+    auth: AuthSettings,
+    *,
+    email: str,
+    first_name: str,
+    last_name: str,
+    role: StaffRole,
+    locale: str,
+) -> tuple[Staff, str]:
+    """A new member of staff and the token of their invitation; the invitation is mailed as well.
+
+    Raises :class:`EmailTakenError`.
+    """
+    accounts = AccountRepository(session)
+    if await accounts.find_staff_by_email(email) is not None:
+        raise EmailTakenError
+    staff = make_staff(email, first_name, last_name, role, locale)
+    row, token = make_one_time_token(INVITATION, AccountKind.STAFF, staff.id, timedelta(days=auth.invitation_days))
+    try:
+        async with session.begin_nested():
+            accounts.add(staff)
+    except IntegrityError as taken:  # by a double click for instance
+        raise EmailTakenError from taken
+    accounts.add(row)
+    await publish(session, STAFF_INVITED, {"staff_id": str(staff.id)})
+    return staff, token
+
+
+async def accept_invitation(session: TenantSession, token: str, password: str) -> Staff:
+    """Set the invited person's password; every other invitation of theirs is void then.
+
+    Raises :class:`InvalidOneTimeTokenError`.
+    """
+    hashed = await hash_password(password)
+    accounts = AccountRepository(session)
+    row = await accounts.find_one_time_token(token, INVITATION)
+    staff = await accounts.lock_account(AccountKind.STAFF, row.account_id) if row else None
+    if row is None or not isinstance(staff, Staff) or not staff.is_active:
+        raise InvalidOneTimeTokenError
+    staff.hashed_password = hashed
+    staff.accepted_at = clock.now()
+    await accounts.void_one_time_tokens(staff.id, INVITATION)
+    return staff
+
+
+async def change_staff(
+    session: TenantSession,
+    staff_id: UUID,
+    *,
+    role: StaffRole | None = None,
+    is_active: bool | None = None,
+    **names: str,
+) -> Staff:
+    """Change someone's role, names or whether they may sign in; deactivating ends their sign-ins.
+
+    Raises :class:`NotFoundError`, :class:`LastOwnerError`.
+    """
+    accounts = AccountRepository(session)
+    owners = await accounts.lock_owners()
+    staff = await accounts.lock_account(AccountKind.STAFF, staff_id)
+    if not isinstance(staff, Staff):
+        raise NotFoundError
+    loses_owner = (role not in (None, StaffRole.OWNER)) or is_active is False
+    if [owner.id for owner in owners] == [staff.id] and loses_owner:
+        raise LastOwnerError
+    if role is not None:
+        staff.role = role
+    if is_active is not None:
+        staff.is_active = is_active
+        if not is_active:
+            await sign_ins.end_all(session, AccountKind.STAFF, staff.id, EndReason.DEACTIVATED)
+    for name, value in names.items():
+        setattr(staff, name, value)
+    return staff
