@@ -3,6 +3,7 @@
 Seen with `view_calendar`, changed with `manage_calendar`, or by practitioners in their own calendar.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from admin_portal.calendar_access import CalendarEditor, CalendarViewer, Editor
+from admin_portal.calendar_access import AdminReadT, CalendarEditor, Editor, Sight, look_of
 from scheduling.appointments import service
 from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.history import Actor
@@ -27,8 +28,10 @@ from scheduling.appointments.schemas import (
 from scheduling.appointments.service import ConfirmOutcome
 from scheduling.fields import parse_bound
 from scheduling.idempotent import Once
+from tenants.accounts.names import name_of
 from tenants.accounts.services.audit import record_staff_action
-from tenants.accounts.services.client_accounts import get_client
+from tenants.accounts.services.client_accounts import find_clients, get_client, hold_client
+from tenants.accounts.services.dependants import find_dependants
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError
@@ -43,7 +46,7 @@ router = APIRouter(
 
 @router.get("", responses=responses(InvalidInputError))
 async def list_appointments(
-    _staff: CalendarViewer,
+    sight: Sight,
     session: TenantSessionDep,
     tenant: TenantDep,
     statuses: Annotated[list[AppointmentStatus] | None, Query(alias="status")] = None,
@@ -69,16 +72,17 @@ async def list_appointments(
         starts=parse_bound(starts_from, zone, "from"),
         ends=parse_bound(starts_to, zone, "to"),
     )
-    rows, following = await service.list_appointments(session, wanted, limit=limit, cursor=cursor)
-    return Page(items=[AppointmentAdminRead.of(row) for row in rows], next_cursor=following)
+    rows, following = await service.list_appointments(session, sight.narrow(wanted), limit=limit, cursor=cursor)
+    named = await with_names(session, tenant.locale, [AppointmentAdminRead.of(row) for row in rows])
+    return Page(items=[sight.show(read) for read in named], next_cursor=following)
 
 
 @router.get("/{appointment_id}", responses=responses(NotFoundError))
-async def read_appointment(
-    appointment_id: UUID, _staff: CalendarViewer, session: TenantSessionDep
-) -> AppointmentAdminRead:
-    """One appointment."""
-    return AppointmentAdminRead.of(await service.get_appointment(session, appointment_id))
+async def read_appointment(appointment_id: UUID, sight: Sight, session: TenantSessionDep) -> AppointmentAdminRead:
+    """One appointment; for a practitioner, one of their own where the practice wants it so."""
+    row = await service.get_appointment(session, appointment_id)
+    sight.check(row.practitioner_id)
+    return sight.show(await _named(session, AppointmentAdminRead.of(row)))
 
 
 @router.post(
@@ -99,10 +103,7 @@ async def book_appointment(
     once = await Once.claim(session, editor.staff.id, idempotency_key, "admin.appointments.book", body)
     if once.replay is not None:
         return once.replay
-    try:
-        await get_client(session, body.client_id)
-    except NotFoundError as error:
-        raise InvalidInputError(["body", "client_id"], f"there is no {body.client_id}", "unknown_id") from error
+    await _hold_client(session, editor, body.client_id)
     appointment = await service.book_appointment(
         session,
         client_id=body.client_id,
@@ -111,9 +112,10 @@ async def book_appointment(
         practitioner_id=body.practitioner_id,
         location_kind=body.location_kind,
         notes=body.notes,
+        dependant_id=body.dependant_id,
         actor=Actor.staff(editor.staff.id),
     )
-    answer = AppointmentAdminRead.of(appointment)
+    answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(appointment)))
     await once.remember(session, 201, answer)
     return answer
 
@@ -129,7 +131,7 @@ async def change_appointment(
         await service.set_meeting_url(session, appointment_id, changes["meeting_url"])
     if "status" in changes:
         await service.record_outcome(session, appointment_id, changes["status"], actor=Actor.staff(editor.staff.id))
-    return AppointmentAdminRead.of(await service.get_appointment(session, appointment_id))
+    return await _read(session, editor, appointment_id)
 
 
 @router.post("/{appointment_id}/confirm", responses=responses(NotFoundError, SlotTakenError, AppointmentStateError))
@@ -141,7 +143,7 @@ async def confirm_appointment(appointment_id: UUID, editor: Editor, session: Ten
         raise SlotTakenError
     if outcome is ConfirmOutcome.NOT_BOOKABLE:
         raise AppointmentStateError
-    return AppointmentAdminRead.of(await service.get_appointment(session, appointment_id))
+    return await _read(session, editor, appointment_id)
 
 
 @router.post(
@@ -173,7 +175,7 @@ async def reschedule_appointment(
         practitioner_id=body.practitioner_id,
         actor=Actor.staff(editor.staff.id),
     )
-    answer = AppointmentAdminRead.of(moved)
+    answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(moved)))
     await once.remember(session, 200, answer)
     return answer
 
@@ -211,9 +213,43 @@ async def cancel_appointment(
             request_id=context.request_id,
             refund_minor=done.refund.amount if done.refund else None,
         )
-    answer = CancelledAdminAppointment.after(done)
+    answer = (await look_of(editor.staff, session)).show(await _named(session, CancelledAdminAppointment.after(done)))
     await once.remember(session, 200, answer)
     return answer
+
+
+async def with_names(session: TenantSession, locale: str, reads: Sequence[AdminReadT]) -> list[AdminReadT]:
+    """The same appointments, with whose account each is and for whom it was booked."""
+    clients = await find_clients(session, {read.client_id for read in reads})
+    people = await find_dependants(session, [read.dependant_id for read in reads])
+    return [
+        read.model_copy(
+            update={
+                "client_name": name_of(clients[read.client_id], locale),
+                "dependant_name": name_of(people[read.dependant_id], locale) if read.dependant_id in people else None,
+            }
+        )
+        for read in reads
+    ]
+
+
+async def _named(session: TenantSession, read: AdminReadT) -> AdminReadT:
+    return (await with_names(session, session.tenant.locale, [read]))[0]
+
+
+async def _read(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> AppointmentAdminRead:
+    row = await service.get_appointment(session, appointment_id)
+    return (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(row)))
+
+
+async def _hold_client(session: TenantSession, editor: CalendarEditor, client_id: UUID) -> None:
+    """Raises :class:`InvalidInputError` for someone they may not know of: a booking would show who that is."""
+    sight = await look_of(editor.staff, session)
+    try:
+        await get_client(session, client_id, among=sight.among_clients())
+        await hold_client(session, client_id)
+    except NotFoundError as error:
+        raise InvalidInputError(["body", "client_id"], f"there is no {client_id}", "unknown_id") from error
 
 
 async def _check_own(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> None:

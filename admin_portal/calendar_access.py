@@ -1,17 +1,27 @@
 """Who of the staff may change whose calendar."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Depends
+from sqlalchemy import Select
 
+from scheduling.appointments.repository import AppointmentFilter
+from scheduling.appointments.schemas import AppointmentAdminRead
+from scheduling.appointments.service import clients_of_practitioner
 from scheduling.catalogue.service import find_practitioner_of_staff
 from tenants.accounts.auth import CurrentStaff, staff_who_may
 from tenants.accounts.models import Staff, StaffRole
 from tenants.accounts.permissions import Permission, may
-from todoenbalance.kit.errors import ForbiddenError
+from tenants.settings.service import get_practice_settings
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import ForbiddenError, NotFoundError
 from todoenbalance.kit.web.dependencies import TenantSessionDep
+
+AdminReadT = TypeVar("AdminReadT", bound=AppointmentAdminRead)
+_NOBODY = UUID(int=0)
+"""No practitioner has this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,59 @@ class CalendarEditor:
             raise ForbiddenError
 
 
+@dataclass(frozen=True, slots=True)
+class CalendarSight:
+    """What someone sees of calendars and clients: everything, or what is a practitioner's own.
+
+    A practitioner sees their own appointments and the clients who have (or had) one with them, unless the
+    practice lets its practitioners see everything. ``own_id`` is None for one without a calendar: they see none.
+    """
+
+    staff: Staff
+    sees_all: bool
+    own_id: UUID | None = None
+
+    def check(self, practitioner_id: UUID) -> None:
+        """Raises :class:`NotFoundError` for an appointment that is not theirs to know of."""
+        if not self.sees_all and practitioner_id != self.own_id:
+            raise NotFoundError
+
+    def narrow(self, wanted: AppointmentFilter) -> AppointmentFilter:
+        """The same question, about what they may see."""
+        if self.sees_all:
+            return wanted
+        if wanted.practitioner_id not in (None, self.own_id) or self.own_id is None:
+            return replace(wanted, practitioner_id=_NOBODY)
+        return replace(wanted, practitioner_id=self.own_id)
+
+    def among_clients(self) -> Select[tuple[UUID]] | None:
+        """The ids of the clients that they may see; None is all of them."""
+        return None if self.sees_all else clients_of_practitioner(self.own_id or _NOBODY)
+
+    def show(self, read: AdminReadT) -> AdminReadT:
+        """An appointment without what a client wrote, for those who need not know it (it is health data)."""
+        if may(self.staff.role, Permission.VIEW_NOTES):
+            return read
+        said_by_client = read.cancelled_by != "staff"
+        reason = None if said_by_client else read.cancellation_reason
+        return read.model_copy(update={"notes": None, "cancellation_reason": reason})
+
+
+async def look_of(staff: Staff, session: TenantSession) -> CalendarSight:
+    """What this member of staff sees. Raises :class:`ForbiddenError` without the permission `view_calendar`."""
+    if not may(staff.role, Permission.VIEW_CALENDAR):
+        raise ForbiddenError
+    if may(staff.role, Permission.MANAGE_CALENDAR) or (await get_practice_settings(session)).practitioners_see_all:
+        return CalendarSight(staff, sees_all=True)
+    own = await find_practitioner_of_staff(session, staff.id)
+    return CalendarSight(staff, sees_all=False, own_id=own.id if own else None)
+
+
+async def calendar_sight(staff: CurrentStaff, session: TenantSessionDep) -> CalendarSight:
+    """As a dependency."""
+    return await look_of(staff, session)
+
+
 async def calendar_editor(staff: CurrentStaff, session: TenantSessionDep) -> CalendarEditor:
     """Staff with the permission `manage_calendar`, or a practitioner for their own calendar."""
     if may(staff.role, Permission.MANAGE_CALENDAR):
@@ -38,6 +101,7 @@ async def calendar_editor(staff: CurrentStaff, session: TenantSessionDep) -> Cal
     raise ForbiddenError
 
 
+Sight = Annotated[CalendarSight, Depends(calendar_sight)]
 Editor = Annotated[CalendarEditor, Depends(calendar_editor)]
 CalendarViewer = Annotated[Staff, Depends(staff_who_may(Permission.VIEW_CALENDAR))]
 CatalogueKeeper = Annotated[Staff, Depends(staff_who_may(Permission.MANAGE_CATALOGUE))]

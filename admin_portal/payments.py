@@ -39,7 +39,9 @@ router = APIRouter(prefix="/payments", tags=["staff: payments"], responses=respo
 
 PaymentViewer = Annotated[Staff, Depends(staff_who_may(Permission.VIEW_PAYMENTS))]
 PaymentRecorder = Annotated[Staff, Depends(staff_who_may(Permission.RECORD_PAYMENTS))]
-Refunder = Annotated[Staff, Depends(staff_who_may(Permission.REFUND_PAYMENTS))]
+# Recording is the front desk's daily work; taking a record back is what a thief at the till would do.
+ReceiptUndoer = Annotated[Staff, Depends(staff_who_may(Permission.RECORD_PAYMENTS, fresh=True))]
+Refunder = Annotated[Staff, Depends(staff_who_may(Permission.REFUND_PAYMENTS, fresh=True))]
 
 
 class RefundRead(BaseModel):
@@ -237,7 +239,7 @@ async def record_receipt(
 )
 async def undo_receipt(
     payment_id: UUID,
-    staff: PaymentRecorder,
+    staff: ReceiptUndoer,
     session: TenantSessionDep,
     context: ContextDep,
     body: ReceiptUndo | None = None,

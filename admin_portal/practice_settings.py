@@ -4,19 +4,27 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from admin_portal.second_factors import StaffSteps
 from tenants.accounts.auth import CurrentStaff, staff_who_may
 from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission
 from tenants.accounts.services.audit import record_staff_action
+from tenants.accounts.services.second_factors import StaffMultiFactor
 from tenants.settings.models import PracticeSettings
 from tenants.settings.schemas import SettingsPatch, SettingsRead
 from tenants.settings.service import get_practice_settings, update_practice_settings
+from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.factor_errors import SecondFactorMissingError
+from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.dependencies import ContextDep, RuntimeDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
 router = APIRouter(prefix="/settings", tags=["staff: settings"])
-SettingsKeeper = Annotated[Staff, Depends(staff_who_may(Permission.MANAGE_SETTINGS))]
+SettingsKeeper = Annotated[Staff, Depends(staff_who_may(Permission.MANAGE_SETTINGS, fresh=True))]
+
+_MAY_BE_EMPTY = ("contact_email", "privacy_policy_url")
 
 
 @router.get("", response_model=SettingsRead)
@@ -25,21 +33,46 @@ async def read_settings(_staff: CurrentStaff, session: TenantSessionDep) -> Prac
     return await get_practice_settings(session)
 
 
-@router.patch("", response_model=SettingsRead, responses=responses(InvalidInputError))
+@router.patch("", response_model=SettingsRead, responses=responses(InvalidInputError, SecondFactorMissingError))
 async def change_settings(
-    body: SettingsPatch, staff: SettingsKeeper, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep
+    body: SettingsPatch,
+    staff: SettingsKeeper,
+    session: TenantSessionDep,
+    runtime: RuntimeDep,
+    context: ContextDep,
+    steps: StaffSteps,
 ) -> PracticeSettings:
     """Change some settings; the rest stays."""
-    sent = body.model_dump(exclude_unset=True)
-    changes = {name: value for name, value in sent.items() if value is not None or name == "contact_email"}
-    offered = (
-        {"offline"}
-        if runtime.settings.is_production or not runtime.settings.sandbox.enabled
-        else {"offline", "sandbox"}
-    )
+    return await change_practice(session, runtime, steps, staff, body, context.request_id)
+
+
+def offered_methods(settings: Settings) -> list[str]:
+    """The ways to pay that are set up here."""
+    sandbox = settings.sandbox.enabled and not settings.is_production
+    return ["offline", "sandbox"] if sandbox else ["offline"]
+
+
+async def change_practice(
+    session: TenantSession,
+    runtime: Runtime,
+    steps: StaffMultiFactor,
+    staff: Staff,
+    wish: SettingsPatch,
+    request_id: str | None,
+) -> PracticeSettings:
+    """Change what ``wish`` names, and note it in the audit trail; for the API and the page alike.
+
+    Raises :class:`InvalidInputError` for a way to pay that is not set up, :class:`SecondFactorMissingError` where
+    someone without a second factor would make it compulsory for everyone.
+    """
+    sent = wish.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in sent.items() if value is not None or name in _MAY_BE_EMPTY}
+    offered = offered_methods(runtime.settings)
     for method in changes.get("payment_methods", ()):
         if method not in offered:
             raise InvalidInputError(["body", "payment_methods"], f"{method} is not set up here")
+    if changes.get("second_factor_required") and not await steps.factors_of(staff).exist():
+        raise SecondFactorMissingError
     settings = await update_practice_settings(session, changes)
-    record_staff_action(session, staff.id, "settings.changed", request_id=context.request_id, fields=sorted(changes))
+    record_staff_action(session, staff.id, "settings.changed", request_id=request_id, fields=sorted(changes))
     return settings

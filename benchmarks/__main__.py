@@ -14,9 +14,10 @@ from benchmarks.availability import compare_many_practices, compare_with_floor
 from benchmarks.booking import compare_booking
 from benchmarks.errors import BenchmarkError
 from benchmarks.onboarding import compare_onboarding
-from benchmarks.options import AVAILABILITY, BOOKING, FEW_PRACTICES, ONBOARDING, SCALE, Options, parse
+from benchmarks.options import AVAILABILITY, BOOKING, FEW_PRACTICES, ONBOARDING, SCALE, SIGN_IN, Options, parse
 from benchmarks.practices import make_practices
 from benchmarks.report import Comparison, Machine, print_table, render_json
+from benchmarks.signing_in import compare_refusals
 from benchmarks.stack import Say, Stack, running
 from migrations.runner import migrate_all
 from todoenbalance.devstack.errors import DevstackError, describe
@@ -70,6 +71,8 @@ async def _measure(stack: Stack, options: Options, say: Say) -> list[Comparison]
             found += await compare_with_floor(stack, api, practices[0], options, say)
         if BOOKING in options.only:
             found += await compare_booking(stack, api, runtime, options, say)
+        if SIGN_IN in options.only:
+            found += await compare_refusals(stack, api, runtime, options, say)
         if ONBOARDING in options.only:
             found += await compare_onboarding(stack, runtime, options, say)
         if SCALE in options.only:

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-AVAILABILITY, BOOKING, ONBOARDING, SCALE = MEASUREMENTS = ("availability", "booking", "onboarding", "scale")
+AVAILABILITY, BOOKING, SIGN_IN, ONBOARDING, SCALE = MEASUREMENTS = (
+    "availability",
+    "booking",
+    "sign-in",
+    "onboarding",
+    "scale",
+)
 FEW_PRACTICES = 10
 
 _FULL = {"practices": 1000, "seconds": 20.0}

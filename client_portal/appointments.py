@@ -14,6 +14,7 @@ from client_portal.page import ClientPage, SignedIn
 from client_portal.paying import settle_payments, start_paying
 from client_portal.views import (
     deadline_words,
+    find_for_whom,
     look_at_cancelling,
     method_choices,
     payments_of,
@@ -127,7 +128,11 @@ async def download(page: SignedIn, appointment_id: UUID) -> Response:
     offered = await get_service(page.session, row.service_id)
     practitioner = await get_practitioner(page.session, row.practitioner_id)
     content = render_appointment(
-        row, service_name=offered.name, practitioner_name=practitioner.name, tenant=page.tenant
+        row,
+        service_name=offered.name,
+        practitioner_name=practitioner.name,
+        for_whom=await find_for_whom(page, row),
+        tenant=page.tenant,
     )
     return Response(
         content,

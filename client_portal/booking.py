@@ -30,13 +30,19 @@ from scheduling.catalogue.service import (
     list_practitioners,
     list_services,
 )
+from tenants.accounts.names import name_of
+from tenants.accounts.services.dependants import list_dependants
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
+from todoenbalance.kit.database import give_connection_back
 from todoenbalance.kit.errors import NotFoundError, ProblemError
 from todoenbalance.kit.idempotency.service import claim_key, request_digest, store_answer
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
 from todoenbalance.kit.pages.zones import zone_choices
+from todoenbalance.kit.ratelimit import BOOKING
+from todoenbalance.kit.web.context import context_of
+from todoenbalance.kit.web.limits import limit_account
 from todoenbalance.kit.zones import is_zone
 
 router = APIRouter(include_in_schema=False)
@@ -212,6 +218,7 @@ async def _render_confirmation(
         "is_deposit": service.deposit_minor is not None,
         "hold_minutes": settings.hold_minutes,
         "terms": cancellation_terms(page, settings.cancellation_notice_hours),
+        "for_whom": await _for_whom_choices(page),
         "places": [(kind, place_words(page, kind)) for kind in service.location_kinds],
         "methods": method_choices(page, methods),
         "times_address": f"/book/{service.id}?{wish.choice.query(**{'from': _local_day(wish)})}",
@@ -222,6 +229,16 @@ async def _render_confirmation(
     return page.render("confirm.html", form=form, **values)
 
 
+async def _for_whom_choices(page: VisitorPage) -> list[tuple[str, str]]:
+    """Oneself and one's dependants; empty where there is nobody to choose."""
+    if page.client is None:
+        return []
+    people = await list_dependants(page.session, page.client.id)
+    if not people:
+        return []
+    return [("", page.t("For me")), *((str(one.id), name_of(one)) for one in people)]
+
+
 def _local_day(wish: Wish) -> str:
     return wish.starts_at.astimezone(ZoneInfo(wish.choice.timezone)).date().isoformat()
 
@@ -230,6 +247,8 @@ def _local_day(wish: Wish) -> str:
 async def book(page: SignedIn, service_id: UUID) -> Response:
     """Book it, once however often the button is pressed, and go on to pay where something is due."""
     form = await page.read_form()
+    await give_connection_back(page.session)
+    await limit_account(page.runtime, context_of(page.request), BOOKING, str(page.client.id))
     names = ("starts_at", "practitioner_id", "timezone")
     wish = await _read_wish(page, service_id, {name: form.get(name) for name in names})
     try:
@@ -239,7 +258,7 @@ async def book(page: SignedIn, service_id: UUID) -> Response:
                 "service_id": wish.service.id,
                 "starts_at": wish.starts_at,
                 "practitioner_id": wish.choice.practitioner_id,
-                **form.optional("location_kind", "notes"),
+                **form.optional("location_kind", "notes", "dependant_id"),
             },
         )
         async with page.session.begin_nested():
@@ -272,6 +291,7 @@ async def _book_once(page: SignedIn, key: str, body: BookingRequest) -> tuple[UU
         practitioner_id=body.practitioner_id,
         location_kind=body.location_kind,
         notes=body.notes,
+        dependant_id=body.dependant_id,
     )
     answer = AppointmentRead.of(appointment)
     await store_answer(page.session, account_id=page.client.id, key=name, status_code=201, response=answer)

@@ -13,6 +13,7 @@ from tenants.accounts.auth import fresh_within
 from tenants.accounts.models import AccountKind, Client
 from tenants.accounts.services import sign_ins
 from tenants.accounts.services.sign_ins import ClientSignIn
+from tenants.privacy.service import Policy, find_unaccepted_policy
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.pages.cookies import SignIn, drop_sign_in, keep_sign_in, read_sign_in
 from todoenbalance.kit.pages.environment import Pages
@@ -45,6 +46,7 @@ class VisitorPage(Page):
         self.session = session
         self.signed_in = signed_in
         self.client = signed_in.account if signed_in else None
+        self.unaccepted_policy: Policy | None = None
 
     @property
     def tenant(self) -> TenantContext:
@@ -58,7 +60,7 @@ class VisitorPage(Page):
 
     def values(self) -> dict[str, Any]:
         """For the layout."""
-        return {"owner": self.tenant.name, "client": self.client}
+        return {"owner": self.tenant.name, "client": self.client, "unaccepted_policy": self.unaccepted_policy}
 
     async def sign_in(self, response: Response, client: Client, method: SignInMethod = SignInMethod.PASSWORD) -> None:
         """Begin a sign-in of ``client``, in place of the one there may be."""
@@ -114,7 +116,9 @@ async def visitor_page(
     except InvalidTokenError:
         return VisitorPage(request, runtime, session, None)
     context_of(request).locale = found.account.locale
-    return VisitorPage(request, runtime, session, found)
+    page = VisitorPage(request, runtime, session, found)
+    page.unaccepted_policy = await find_unaccepted_policy(session, found.account.id)
+    return page
 
 
 Visitor = Annotated[VisitorPage, Depends(visitor_page)]
@@ -124,7 +128,9 @@ async def client_page(visitor: Visitor) -> ClientPage:
     """A signed-in client; others are sent to sign in and come back. Raises :class:`SeeOtherError`."""
     if visitor.client is None:
         raise SeeOtherError(with_next("/sign-in", visitor.request))
-    return ClientPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+    page = ClientPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+    page.unaccepted_policy = visitor.unaccepted_policy
+    return page
 
 
 SignedIn = Annotated[ClientPage, Depends(client_page)]

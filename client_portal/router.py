@@ -2,9 +2,17 @@
 
 from fastapi import APIRouter
 
-from client_portal import account, appointments, booking
+from client_portal import account, appointments, booking, own_account, people, privacy, social
 
-PARTS = (booking.router, appointments.router, account.router)
+PARTS = (
+    booking.router,
+    appointments.router,
+    account.router,
+    own_account.router,
+    people.router,
+    privacy.router,
+    social.router,
+)
 
 router = APIRouter(include_in_schema=False)
 for part in PARTS:

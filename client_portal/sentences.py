@@ -8,6 +8,10 @@ def _(message: str) -> str:
 
 SENTENCES = {
     "location_kind_not_offered": _("Choose one of the places."),
+    "understood": _("Tick this box to go on."),
+    "unknown_dependant": _("Choose one of the people you book for."),
+    "birth_date.value_error": _("Write a day since 1900 that is not to come."),
+    "birth_date.date_from_datetime_parsing": _("Write a day since 1900 that is not to come."),
     "timezone_unknown": _("Choose a time zone of the list."),
     "phone.string_pattern_mismatch": _("Write a telephone number, such as +34 600 000 000."),
 }

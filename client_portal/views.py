@@ -12,6 +12,8 @@ from scheduling.appointments.history import ActorKind
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.service import effective_status, gives_money_back
 from scheduling.catalogue.service import get_practitioner, get_service
+from tenants.accounts.names import name_of
+from tenants.accounts.services.dependants import find_dependant
 from todoenbalance.kit import clock
 from todoenbalance.kit.money import Money
 
@@ -58,6 +60,7 @@ class AppointmentView:
     status_words: str
     status_tag: str
     service_name: str
+    for_whom: str | None
     practitioner_name: str
     place: str
     when: When
@@ -79,6 +82,7 @@ async def view_appointment(page: VisitorPage, row: Appointment) -> AppointmentVi
         status_words=page.t(STATUS_WORDS[status]),
         status_tag=STATUS_TAGS.get(status, ""),
         service_name=(await get_service(page.session, row.service_id)).name,
+        for_whom=await find_for_whom(page, row),
         practitioner_name=(await get_practitioner(page.session, row.practitioner_id)).name,
         place=place_words(page, row.location_kind),
         when=describe(row.starts_at, page.timezone, page.locale, ends_at=row.ends_at),
@@ -88,6 +92,12 @@ async def view_appointment(page: VisitorPage, row: Appointment) -> AppointmentVi
         can_change=movable,
         is_past=is_past,
     )
+
+
+async def find_for_whom(page: VisitorPage, row: Appointment) -> str | None:
+    """The name of the person that the client booked for; None if it is the client themselves."""
+    dependant = await find_dependant(page.session, row.dependant_id)
+    return name_of(dependant, page.locale) if dependant else None
 
 
 def _time_words(page: VisitorPage, instant: datetime | None) -> str | None:

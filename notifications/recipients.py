@@ -5,14 +5,21 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from tenants.accounts.models import AccountKind, EmailChange
 from tenants.accounts.services.client_accounts import get_client
+from tenants.accounts.services.email_changes import find_change
 from tenants.accounts.services.staff_accounts import get_staff, list_owners
 from tenants.settings.models import PracticeSettings
+from tenants.social.sign_ups import find_address
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
 
 PRACTICE_CONTACT = "practice_contact"
-"""The one ``address``: the contact address in the practice's settings."""
+"""An ``address``: the contact address in the practice's settings."""
+NEW_ADDRESS_PREFIX, OLD_ADDRESS_PREFIX = "email_change_new:", "email_change_old:"
+"""An ``address``: one of a change of address; the change's id follows."""
+SIGN_UP_PREFIX = "social_sign_up:"
+"""An ``address``: the one that a sign-up by Google or Facebook waits to have confirmed; its id follows."""
 
 
 class RecipientKind(StrEnum):
@@ -41,6 +48,16 @@ class Recipient:
         return cls(RecipientKind.STAFF, str(staff_id))
 
     @classmethod
+    def changing_address(cls, change_id: UUID, *, is_new: bool) -> Self:
+        """One of the two addresses of a change of address, whoever has it now."""
+        return cls(RecipientKind.ADDRESS, f"{NEW_ADDRESS_PREFIX if is_new else OLD_ADDRESS_PREFIX}{change_id}")
+
+    @classmethod
+    def sign_up(cls, sign_up_id: UUID) -> Self:
+        """Someone who is signing up by a provider and has yet to confirm an address."""
+        return cls(RecipientKind.ADDRESS, f"{SIGN_UP_PREFIX}{sign_up_id}")
+
+    @classmethod
     def practice_contact(cls) -> Self:
         """Whoever reads the practice's contact address."""
         return cls(RecipientKind.ADDRESS, PRACTICE_CONTACT)
@@ -61,8 +78,7 @@ async def find_reader(session: TenantSession, recipient: Recipient) -> Reader | 
     """The recipient's address and preferences now, or None if nobody is to be written to any more."""
     tenant = session.tenant
     if recipient.kind is RecipientKind.ADDRESS:
-        contact = await find_contact_address(session) if recipient.id == PRACTICE_CONTACT else None
-        return Reader(recipient, contact, "", tenant.locale, tenant.timezone) if contact else None
+        return await _find_address(session, recipient)
     try:
         if recipient.kind is RecipientKind.CLIENT:
             client = await get_client(session, UUID(recipient.id))
@@ -75,6 +91,34 @@ async def find_reader(session: TenantSession, recipient: Recipient) -> Reader | 
     if not staff.is_active:
         return None
     return Reader(recipient, staff.email, staff.first_name, staff.locale, tenant.timezone)
+
+
+async def _find_address(session: TenantSession, recipient: Recipient) -> Reader | None:
+    tenant = session.tenant
+    if recipient.id.startswith(SIGN_UP_PREFIX):
+        found = await find_address(session, UUID(recipient.id.removeprefix(SIGN_UP_PREFIX)))
+        return Reader(recipient, *found, tenant.timezone) if found else None
+    for prefix in (NEW_ADDRESS_PREFIX, OLD_ADDRESS_PREFIX):
+        if recipient.id.startswith(prefix):
+            change = await find_change(session, UUID(recipient.id.removeprefix(prefix)))
+            return await _find_changing(session, recipient, change, is_new=prefix == NEW_ADDRESS_PREFIX)
+    contact = await find_contact_address(session) if recipient.id == PRACTICE_CONTACT else None
+    return Reader(recipient, contact, "", tenant.locale, tenant.timezone) if contact else None
+
+
+async def _find_changing(
+    session: TenantSession, recipient: Recipient, change: EmailChange | None, *, is_new: bool
+) -> Reader | None:
+    """Greeted without a name: who reads an address is only known once it is confirmed."""
+    if change is None:
+        return None
+    try:
+        is_client = change.account_kind == AccountKind.CLIENT
+        account = await (get_client if is_client else get_staff)(session, change.account_id)
+    except NotFoundError:
+        return None
+    address = change.new_email if is_new else change.old_email
+    return Reader(recipient, address, "", account.locale, session.tenant.timezone) if account.is_active else None
 
 
 async def find_contact_address(session: TenantSession) -> str | None:

@@ -37,13 +37,15 @@ class Notice:
     """What a composer is asked for: a kind of mail, about what, as of which version, for whom.
 
     ``version`` is the subject's when the event was published (an appointment's), or the event's own id
-    where each event is a mail of its own (a password reset).
+    where each event is a mail of its own (a password reset). ``return_to`` is the path of the practice's host
+    that the mail's link is to lead to in the end, if it is to lead anywhere.
     """
 
     kind: str
     subject_id: UUID
     version: int | str
     reader: Reader
+    return_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ async def announce(
     subject_id: UUID,
     version: int | str,
     recipients: Iterable[Recipient],
+    return_to: str = "",
 ) -> None:
     """Queue one mail of ``kind`` for each recipient, with the transaction of ``session``.
 
@@ -108,6 +111,7 @@ async def announce(
                 "version": version,
                 "recipient_kind": recipient.kind,
                 "recipient_id": recipient.id,
+                "return_to": return_to,
             },
         )
 
@@ -182,7 +186,8 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
             log.status, log.failure = EmailStatus.SKIPPED, "too many lately"
             return None
     reader = await find_reader(session, recipient)
-    composed = await composer(session, runtime, Notice(kind, subject_id, version, reader)) if reader else None
+    notice = Notice(kind, subject_id, version, reader, payload.get("return_to", "")) if reader else None
+    composed = await composer(session, runtime, notice) if notice else None
     if reader is None or composed is None:
         log.status = EmailStatus.SKIPPED
         log.failure = "no longer true" if reader else "nobody to write to"

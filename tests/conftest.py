@@ -23,7 +23,7 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.database_setup import prepare_database, secure_database
 from todoenbalance.kit.logs import configure_logs
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.settings import Environment, PoolSettings, Settings
+from todoenbalance.kit.settings import Environment, PoolSettings, RateLimitSettings, Settings
 from todoenbalance.kit.tenancy import TenantContext
 
 LOGIN_ROLE = "todoenbalance"
@@ -62,6 +62,8 @@ def _settings(cluster: EmbeddedPostgres, database: str, **values: object) -> Set
             "redis_url": SecretStr("redis://127.0.0.1:1/0"),
             "secret_keys": SecretStr(f"test:{secrets.token_urlsafe(32)}"),
             "pool": PoolSettings(size=5, overflow=15),
+            # Every test comes from one address.
+            "rate_limits": RateLimitSettings(factor=100),
         }
         | values
     )
@@ -104,7 +106,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """The process's tools over this worker's database."""
     made = Runtime.from_settings(settings)
     yield made
-    await made.database.close()
+    await made.close()
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ async def fresh_runtime(fresh_settings: Settings) -> AsyncIterator[Runtime]:
     """The same over a database of the test's own."""
     made = Runtime.from_settings(fresh_settings)
     yield made
-    await made.database.close()
+    await made.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from admin_portal.calendar_access import look_of
 from admin_portal.pages.catalogue import PLACES
 from admin_portal.pages.page import SignedIn, StaffPage
 from billing.payments.models import Payment
@@ -31,8 +32,10 @@ from scheduling.catalogue.service import (
 )
 from scheduling.fields import midnight
 from tenants.accounts.models import Client
+from tenants.accounts.names import name_of
 from tenants.accounts.permissions import Permission
 from tenants.accounts.services.client_accounts import find_clients, get_client
+from tenants.accounts.services.dependants import find_dependants
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.forms import Form
@@ -74,6 +77,8 @@ class Entry:
     row: Appointment
     when: When
     client: Client
+    client_name: str
+    for_whom: str | None
     service_name: str
     practitioner_name: str
     place: str
@@ -87,6 +92,7 @@ async def _entries(page: StaffPage, rows: Sequence[Appointment]) -> list[Entry]:
     services, _cursor = await list_all_services(page.session, limit=_MOST)
     people, _cursor = await list_all_practitioners(page.session, limit=_MOST)
     clients = await find_clients(page.session, {row.client_id for row in rows})
+    dependants = await find_dependants(page.session, [row.dependant_id for row in rows])
     service_names = {one.id: one.name for one in services}
     names = {one.id: one.name for one in people}
     return [
@@ -94,6 +100,8 @@ async def _entries(page: StaffPage, rows: Sequence[Appointment]) -> list[Entry]:
             row=row,
             when=describe(row.starts_at, page.tenant.timezone, page.locale, ends_at=row.ends_at),
             client=clients[row.client_id],
+            client_name=name_of(clients[row.client_id], page.locale),
+            for_whom=name_of(dependants[row.dependant_id], page.locale) if row.dependant_id in dependants else None,
             service_name=service_names.get(row.service_id, "–"),
             practitioner_name=names.get(row.practitioner_id, "–"),
             place=_place(page, row.location_kind),
@@ -145,7 +153,8 @@ async def show_start(page: SignedIn) -> Response:
         starts=midnight(today, zone),
         ends=midnight(today + timedelta(days=7), zone),
     )
-    rows, _cursor = await service.list_appointments(page.session, wanted, limit=50)
+    sight = await look_of(page.staff, page.session)
+    rows, _cursor = await service.list_appointments(page.session, sight.narrow(wanted), limit=50)
     rows = [row for row in rows if effective_status(row) is not AppointmentStatus.EXPIRED]
     return page.render(
         "start.html",
@@ -177,7 +186,8 @@ async def list_appointments(
     last_day = _read_day(last, first_day + timedelta(days=_SHOWN_DAYS - 1))
     last_day = min(max(last_day, first_day), first_day + _LONGEST_SPAN)
     wanted = AppointmentFilter(starts=midnight(first_day, zone), ends=midnight(last_day + timedelta(days=1), zone))
-    rows, following = await service.list_appointments(page.session, wanted, limit=_MOST, cursor=cursor)
+    sight = await look_of(page.staff, page.session)
+    rows, following = await service.list_appointments(page.session, sight.narrow(wanted), limit=_MOST, cursor=cursor)
     return page.render(
         "appointments.html",
         entries=await _entries(page, rows),
@@ -192,6 +202,7 @@ async def show_appointment(page: SignedIn, appointment_id: UUID) -> Response:
     """One appointment, and what can be done with it."""
     page.need(Permission.VIEW_CALENDAR)
     row = await service.get_appointment(page.session, appointment_id)
+    (await look_of(page.staff, page.session)).check(row.practitioner_id)
     return await _render(page, row, page.blank_form())
 
 
@@ -206,6 +217,7 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
         "entry": entry,
         "email": (await get_client(page.session, row.client_id)).email,
         "payments": payments,
+        "shows_notes": page.may(Permission.VIEW_NOTES),
         "can_cancel": status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED),
         "can_confirm": status is AppointmentStatus.HELD,
         "can_record": has_begun

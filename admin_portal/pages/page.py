@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from starlette.responses import Response
@@ -14,13 +15,14 @@ from tenants.accounts.auth import fresh_within
 from tenants.accounts.models import AccountKind, Staff
 from tenants.accounts.permissions import Permission, may
 from tenants.accounts.services import audit, sign_ins
+from tenants.accounts.services.second_factors import StaffMultiFactor
 from tenants.accounts.services.sign_ins import StaffSignIn
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError
 from todoenbalance.kit.pages.cookies import SignIn, drop_sign_in, keep_sign_in, read_sign_in
 from todoenbalance.kit.pages.environment import Pages
-from todoenbalance.kit.pages.page import Page
 from todoenbalance.kit.pages.redirects import SeeOtherError, with_next
+from todoenbalance.kit.pages.security import SecurityPage, SecurityPaths
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.security.sign_ins import EndReason, FreshSignInRequiredError, SignInMethod, check_fresh
 from todoenbalance.kit.security.tokens import InvalidTokenError
@@ -46,6 +48,9 @@ _NAVIGATION = (
     ("/admin/practitioners", _("Practitioners"), Permission.VIEW_CALENDAR),
     ("/admin/hours", _("Hours"), Permission.VIEW_CALENDAR),
     ("/admin/payments", _("Payments"), Permission.VIEW_PAYMENTS),
+    ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
+    ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),
+    ("/admin/audit", _("Who did what"), Permission.VIEW_AUDIT),
 )
 
 
@@ -54,8 +59,20 @@ def cookie_audience(tenant: TenantContext) -> str:
     return f"staff-page:{tenant.key}"
 
 
-class VisitorPage(Page):
+PATHS = SecurityPaths(
+    prefix="/admin",
+    home="/admin",
+    layout="portal.html",
+    step_cookie="staff-step",
+    lost=_("Ask an owner of the practice to reset your second factor."),
+    password_page="/admin/security/password",  # noqa: S106 - an address
+)
+
+
+class VisitorPage(SecurityPage):
     """A page for anyone; ``staff`` is None for someone who is not signed in."""
+
+    paths = PATHS
 
     def __init__(
         self, request: Request, runtime: Runtime, session: TenantSession, signed_in: StaffSignIn | None
@@ -69,6 +86,17 @@ class VisitorPage(Page):
     def tenant(self) -> TenantContext:
         """The practice."""
         return self.session.tenant
+
+    @property
+    def steps(self) -> StaffMultiFactor:
+        """The rules of signing in, for this request."""
+        hostname = context_of(self.request).hostname
+        return StaffMultiFactor(self.session, self.runtime, hostname, self.device, self.request_id)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The practice's."""
+        return ZoneInfo(self.tenant.timezone)
 
     def may(self, permission: Permission) -> bool:
         """Whether the visitor's role has it."""
@@ -87,27 +115,17 @@ class VisitorPage(Page):
     async def sign_in(
         self,
         response: Response,
-        staff: Staff,
+        account: Staff,
         method: SignInMethod = SignInMethod.PASSWORD,
         *,
         has_second_factor: bool = False,
     ) -> None:
-        """Begin a sign-in of ``staff``, in place of the one there may be."""
+        """Begin a sign-in of ``account``, in place of the one there may be."""
         if self.session_id is not None:
             await sign_ins.end_session_by_id(self.session, self.session_id, EndReason.REPLACED)
-        auth = self.runtime.settings.auth
-        pair = await sign_ins.start_session(
-            self.session,
-            self.runtime.signer,
-            auth,
-            AccountKind.STAFF,
-            staff.id,
-            method=method,
-            device=self.device,
-            has_second_factor=has_second_factor,
-        )
-        lifetime = sign_ins.session_limits(AccountKind.STAFF, auth).absolute
-        sign_in = SignIn(staff.id, pair.session_id)
+        pair = await self.steps.start(account, method, has_second_factor=has_second_factor)
+        lifetime = sign_ins.session_limits(AccountKind.STAFF, self.runtime.settings.auth).absolute
+        sign_in = SignIn(account.id, pair.session_id)
         keep_sign_in(response, self.runtime, COOKIE, cookie_audience(self.tenant), sign_in, lifetime)
 
     async def sign_out(self, response: Response) -> None:
@@ -169,7 +187,9 @@ async def incomplete_staff_page(visitor: Visitor) -> StaffPage:
     """Someone signed in, also if they still owe a second factor; others are sent to sign in and come back."""
     if visitor.staff is None:
         raise SeeOtherError(with_next("/admin/sign-in", visitor.request))
-    return StaffPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+    page = StaffPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+    page.needs_second_factor = page.signed_in.needs_second_factor
+    return page
 
 
 IncompleteSignedIn = Annotated[StaffPage, Depends(incomplete_staff_page)]

@@ -16,6 +16,8 @@ from billing.providers.offline import NAME as OFFLINE
 from billing.refunds import service as refunds
 from notifications.formats import describe
 from scheduling.idempotent import Once
+from tenants.accounts.models import Client
+from tenants.accounts.names import name_of
 from tenants.accounts.permissions import Permission
 from tenants.accounts.services.client_accounts import find_clients
 from todoenbalance.kit.errors import ProblemError
@@ -79,6 +81,10 @@ def _words(page: StaffPage, payment: Payment) -> dict[str, str]:
     }
 
 
+def _name(page: StaffPage, client: Client | None) -> str | None:
+    return name_of(client, page.locale) if client is not None else None
+
+
 @router.get("")
 async def list_payments(page: SignedIn, cursor: Annotated[str | None, Query(max_length=500)] = None) -> Response:
     """Payments, newest first."""
@@ -87,7 +93,7 @@ async def list_payments(page: SignedIn, cursor: Annotated[str | None, Query(max_
     clients = await find_clients(page.session, {row.client_id for row in rows})
     return page.render(
         "payments.html",
-        payments=[(row, _words(page, row), clients.get(row.client_id)) for row in rows],
+        payments=[(row, _words(page, row), _name(page, clients.get(row.client_id))) for row in rows],
         following=following,
     )
 
@@ -117,7 +123,7 @@ async def _render(page: StaffPage, payment: Payment, problem: ProblemError | Non
         status=status,
         payment=payment,
         words=_words(page, payment),
-        client=clients.get(payment.client_id),
+        client=_name(page, clients.get(payment.client_id)),
         reference=attempt.provider_ref if payment.method == OFFLINE else None,
         refunds=[(one, page.t(REFUND_WORDS[RefundStatus(one.status)])) for one in made],
         missing_minor=missing,
@@ -180,6 +186,7 @@ async def refund(page: SignedIn, payment_id: UUID) -> Response:
     """Give money back, once however often the button is pressed."""
     form = await page.read_form()
     page.need(Permission.REFUND_PAYMENTS)
+    page.need_fresh(f"/admin/payments/{payment_id}")
     payment = await payments.get_payment(page.session, payment_id)
     try:
         amount = _amount(form, payment)

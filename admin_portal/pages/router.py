@@ -2,11 +2,24 @@
 
 from fastapi import APIRouter
 
-from admin_portal.pages import account, appointments, catalogue, hours, payments
+from admin_portal.pages import account, appointments, catalogue, credentials, hours, payments, practice, team
+from admin_portal.pages.page import incomplete_staff_page, staff_page, visitor_page
+from todoenbalance.kit.pages.security import security_pages
 
 PREFIX = "/admin"
-PARTS = (account.router, appointments.router, catalogue.router, hours.router, payments.router)
+PARTS = (
+    account.router,
+    appointments.router,
+    catalogue.router,
+    credentials.router,
+    hours.router,
+    payments.router,
+    practice.router,
+    team.router,
+)
+
+SECURITY = security_pages(visitor_page, incomplete_staff_page, staff_page)
 
 router = APIRouter(include_in_schema=False)
-for part in PARTS:
+for part in (*PARTS, *SECURITY):
     router.include_router(part, prefix=PREFIX)

@@ -55,6 +55,18 @@ class PaymentRepository:
         statement = select(PaymentAttempt).where(PaymentAttempt.payment_id.in_(payment_ids)).order_by(PaymentAttempt.id)
         return {attempt.payment_id: attempt for attempt in await self._session.scalars(statement)}
 
+    async def lock_all_of_client(self, client_id: UUID) -> None:
+        """Lock every payment of a client, in the order of their ids."""
+        statement = select(Payment.id).where(Payment.client_id == client_id).order_by(Payment.id)
+        await self._session.execute(statement.with_for_update())
+
+    async def find_paid_payables(self, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of these payables that have payments."""
+        statement = select(Payment.payable_id).where(
+            Payment.payable_kind == payable_kind, Payment.payable_id.in_(payable_ids)
+        )
+        return set((await self._session.scalars(statement)).all())
+
     async def lock_payable(self, payable_id: UUID) -> None:
         """Let one transaction at a time open payments of this payable."""
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(payable_id), 0))))

@@ -397,6 +397,16 @@ async def lock_payments_of_payable(session: TenantSession, payable_kind: str, pa
     return await PaymentRepository(session).list_of_payable(payable_kind, payable_id, for_update=True)
 
 
+async def lock_payments_of_client(session: TenantSession, client_id: UUID) -> None:
+    """Lock all of a client's payments; to be done before any of what they pay for is locked."""
+    await PaymentRepository(session).lock_all_of_client(client_id)
+
+
+async def paid_payables(session: TenantSession, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these payables for which anybody ever began to pay."""
+    return await PaymentRepository(session).find_paid_payables(payable_kind, payable_ids)
+
+
 async def has_other_applied_payment(session: TenantSession, payment: Payment, given_back_causes: Sequence[str]) -> bool:
     """Whether the payable stands on another payment already (see the repository). Ask under the payable's lock."""
     return await PaymentRepository(session).has_other_applied_payment(payment, given_back_causes)

@@ -11,6 +11,7 @@ from billing.refunds.service import AUTOMATIC_CAUSES, get_refund
 from notifications.recipients import Recipient, list_practice_recipients
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from tenants.accounts.names import name_of
 from tenants.accounts.services.client_accounts import get_client
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
@@ -33,8 +34,7 @@ async def _values(
         return None
     payment = await get_payment(session, refund.payment_id)
     try:
-        client = await get_client(session, payment.client_id)
-        client_name = f"{client.first_name} {client.last_name}".strip()
+        client_name = name_of(await get_client(session, payment.client_id), notice.reader.locale)
     except NotFoundError:  # erased meanwhile; the practice still hears of its money
         client_name = ""
     slug = session.tenant.slug

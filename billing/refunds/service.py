@@ -112,6 +112,12 @@ def refundable_minor(payment: Payment) -> int:
     return payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
 
 
+async def refundable_of_payable(session: TenantSession, payable_kind: str, payable_id: UUID) -> tuple[int, int]:
+    """What was received for a payable, and how much of it may still be promised back; minor units."""
+    payments = await PaymentRepository(session).list_of_payable(payable_kind, payable_id)
+    return sum(one.captured_minor for one in payments), sum(refundable_minor(one) for one in payments)
+
+
 async def _promise(
     session: TenantSession,
     payment: Payment,

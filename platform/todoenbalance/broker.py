@@ -1,11 +1,13 @@
 """The Celery application and the names of its tasks, shared by the worker and by those who nudge it."""
 
 from celery import Celery
+from celery.schedules import crontab
 
 from todoenbalance.kit.settings import Settings
 
 RELAY_TASK = "outbox.relay"
 DELIVER_TASK = "outbox.deliver"
+HOUSEKEEPING_TASK = "platform.housekeeping"
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -35,7 +37,12 @@ def make_celery(settings: Settings) -> Celery:
                 "schedule": settings.outbox.relay_interval_seconds,
                 # A tick that nobody took in time is worth nothing: the next one does its work.
                 "options": {"expires": max(settings.outbox.relay_interval_seconds * 3, 5.0)},
-            }
+            },
+            "housekeeping": {
+                "task": HOUSEKEEPING_TASK,
+                "schedule": crontab(hour="3", minute="17"),  # UTC; practices have hours of their own
+                "options": {"expires": 3600.0},
+            },
         },
         beat_schedule_filename=str(settings.data_dir / "run" / "beat-schedule"),
     )

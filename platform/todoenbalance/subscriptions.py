@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_SETTLED
+from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable
 from billing.providers.sandbox import SEND_WEBHOOK
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
@@ -10,15 +11,27 @@ from billing.refunds.mails import on_refund_settled, register_refund_mails
 from billing.refunds.tasks import execute_refund
 from billing.webhooks.events import PROVIDER_EVENT_RECEIVED
 from billing.webhooks.tasks import handle_event, send_sandbox_webhook
+from notifications import credential_mails, second_factor_mails, social_mails
 from notifications import tasks as notifications
 from notifications.account_mails import register_account_mails
 from notifications.events import NOTIFICATION_SEND
+from notifications.personal_data import MailData
+from notifications.retention import MAIL_LOG
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
 from scheduling.appointments import mails as appointment_mails
+from scheduling.appointments.personal_data import AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold
 from scheduling.checkout.tasks import on_payment_settled
 from tenants.accounts import events as accounts
+from tenants.accounts.personal_data import AccountData
+from tenants.privacy import events as privacy
+from tenants.privacy import tasks as privacy_tasks
+from tenants.privacy.personal_data import AnswerData, ConsentData
+from tenants.privacy.port import personal_data_sources, register_cancelling, register_personal_data
+from tenants.privacy.retention import register_retention
+from tenants.social import events as social
+from tenants.social.personal_data import SocialData
 from todoenbalance.kit.outbox.tasks import TenantHandler
 
 SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
@@ -27,6 +40,19 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     accounts.CLIENT_VERIFICATION_REQUESTED: [notifications.on_client_verification_requested],
     accounts.CLIENT_PASSWORD_FORGOTTEN: [notifications.on_client_password_forgotten],
     accounts.STAFF_INVITED: [notifications.on_staff_invited],
+    accounts.CLIENT_LOCKED_OUT: [credential_mails.on_client_locked_out],
+    accounts.STAFF_LOCKED_OUT: [credential_mails.on_staff_locked_out],
+    accounts.STAFF_SECOND_FACTOR_CHANGED: [second_factor_mails.on_second_factor_changed],
+    accounts.CLIENT_PASSWORD_CHANGED: [credential_mails.on_client_password_changed],
+    accounts.STAFF_PASSWORD_CHANGED: [credential_mails.on_staff_password_changed],
+    accounts.STAFF_PASSWORD_FORGOTTEN: [credential_mails.on_staff_password_forgotten],
+    accounts.CLIENT_MAGIC_LINK_REQUESTED: [credential_mails.on_magic_link_requested],
+    accounts.EMAIL_CHANGE_REQUESTED: [credential_mails.on_email_change_requested],
+    accounts.EMAIL_CHANGED: [credential_mails.on_email_changed],
+    social.IDENTITY_CONNECTED: [social_mails.on_identity_connected],
+    social.SOCIAL_ACCOUNT_UNCONFIRMED: [social_mails.on_account_unconfirmed],
+    social.SOCIAL_ADDRESS_TAKEN: [social_mails.on_address_taken],
+    social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
     appointments.APPOINTMENT_CONFIRMED: [appointment_mails.on_appointment_confirmed],
@@ -39,11 +65,37 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     REFUND_SETTLED: [on_refund_settled],
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
+    privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
+    privacy.HOUSEKEEPING: [privacy_tasks.keep_house],
 }
 
 
 def register_composers() -> None:
     """Let the features tell notifications how to write their mails. Safe to repeat."""
     register_account_mails()
+    credential_mails.register_credential_mails()
+    second_factor_mails.register_second_factor_mails()
+    social_mails.register_social_mails()
     appointment_mails.register_appointment_mails()
     register_refund_mails()
+
+
+def register_personal_data_sources() -> None:
+    """Let the features tell privacy what they store about clients. Safe to repeat.
+
+    The account comes last: in an erasure everything that refers to it goes first.
+    """
+    register_retention(MAIL_LOG)
+    if personal_data_sources():
+        return
+    for source in (
+        AnswerData(),
+        MailData(),
+        PaymentData(),
+        AppointmentData(),
+        SocialData(),
+        ConsentData(),
+        AccountData(),
+    ):
+        register_personal_data(source)
+    register_cancelling(AppointmentCancelling())

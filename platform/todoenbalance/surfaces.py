@@ -4,9 +4,12 @@ from fastapi import APIRouter, FastAPI
 
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
+from admin_portal import credentials as staff_credentials
 from admin_portal import payments as staff_payments
-from admin_portal import people, practice_settings, practitioners, records, services, time_slots
+from admin_portal import people, practice_settings, practitioners, records, second_factors, services, time_slots
+from admin_portal import privacy as staff_privacy
 from admin_portal.pages.router import router as portal_pages
+from admin_portal.sign_in_providers import router as sign_in_providers
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
@@ -16,12 +19,19 @@ from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.availability.endpoints import router as availability_router
 from scheduling.catalogue.endpoints import router as catalogue_router
 from scheduling.checkout.endpoints import router as checkout_router
+from tenants.accounts import credentials_endpoints
+from tenants.accounts.dependants_endpoints import router as dependants_router
 from tenants.accounts.endpoints import auth_router, users_router
+from tenants.privacy.endpoints import router as own_data_router
 from tenants.settings.endpoints import router as practice_router
+from tenants.social.callback import router as oauth_callback
+from tenants.social.endpoints import identities_router, oauth_router
 from todoenbalance.kit.pages.install import install_pages
 from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.docs import install_docs
 from todoenbalance.operators import endpoints as operators
+from todoenbalance.operators import password_endpoints as operator_passwords
+from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
 
 
@@ -38,7 +48,13 @@ def practice_surface(settings: Settings) -> FastAPI:
     api = APIRouter(prefix="/api/v1")
     for router in (
         auth_router,
+        credentials_endpoints.auth_router,
+        credentials_endpoints.me_router,
         users_router,
+        dependants_router,
+        own_data_router,
+        oauth_router,
+        identities_router,
         practice_router,
         catalogue_router,
         availability_router,
@@ -49,9 +65,15 @@ def practice_surface(settings: Settings) -> FastAPI:
     admin = APIRouter(prefix="/admin")
     for router in (
         staff_auth.router,
+        staff_credentials.router,
+        second_factors.own_router,
+        second_factors.colleagues_router,
         people.clients_router,
+        staff_privacy.clients_router,
+        staff_privacy.erasures_router,
         people.staff_router,
         practice_settings.router,
+        sign_in_providers,
         services.router,
         practitioners.router,
         time_slots.router,
@@ -84,10 +106,13 @@ def platform_surface(settings: Settings) -> FastAPI:
     )
     api = APIRouter(prefix="/api/v1/platform")
     api.include_router(operators.auth_router)
+    api.include_router(operator_passwords.router)
+    api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)
+    app.include_router(oauth_callback)
     app.include_router(console_pages)
     install_pages(app)
     install_docs(app, "/api/v1/platform/docs")

@@ -15,13 +15,14 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 
 import todoenbalance.registry  # noqa: F401 - the mappers must know every table before the first query
 from tenants.registry.service import TenantDirectory
-from todoenbalance.broker import DELIVER_TASK, RELAY_TASK, make_celery
+from todoenbalance.broker import DELIVER_TASK, HOUSEKEEPING_TASK, RELAY_TASK, make_celery
 from todoenbalance.kit.logs import configure_logs
 from todoenbalance.kit.outbox import relay
 from todoenbalance.kit.outbox.dispatch import Dispatcher
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, get_settings
-from todoenbalance.subscriptions import SUBSCRIPTIONS, register_composers
+from todoenbalance.operators.housekeeping import clean_platform
+from todoenbalance.subscriptions import SUBSCRIPTIONS, register_composers, register_personal_data_sources
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class _Process:
 
     def close(self) -> None:
         """Close the pool, then the loop that it belongs to."""
-        self.runner.run(self.runtime.database.close())
+        self.runner.run(self.runtime.close())
         self.runner.close()
 
 
@@ -53,6 +54,7 @@ def _this_process() -> _Process:
     global _process  # one per process, made after the fork
     if _process is None:
         register_composers()
+        register_personal_data_sources()
         _process = _Process(get_settings())
     return _process
 
@@ -110,3 +112,10 @@ def deliver(event_id: str, attempt: int) -> None:
     process.run(process.dispatcher.deliver(UUID(event_id), attempt))
     if published:
         celery_app.send_task(RELAY_TASK, expires=5)
+
+
+@celery_app.task(name=HOUSEKEEPING_TASK)
+def clean_up() -> None:
+    """Throw away what the shared schema has kept long enough; practices' own runs are rows of the queue."""
+    process = _this_process()
+    process.run(clean_platform(process.runtime.database))

@@ -35,6 +35,7 @@ def render_appointment(
     *,
     service_name: str,
     practitioner_name: str,
+    for_whom: str | None = None,
     tenant: TenantContext,
     method: str | None = None,
     organizer: CalendarParty | None = None,
@@ -44,8 +45,9 @@ def render_appointment(
 
     The UID never changes and SEQUENCE is the appointment's version, so a calendar replaces what it has
     (RFC 5545, 3.8.4.7 and 3.8.7.4). Times are UTC instants: every client reads these right, without time zone
-    definitions. Nothing that the client wrote is in it, and it is marked as private. ``method`` makes it a
-    scheduling message; REQUEST and CANCEL need both parties (RFC 5546, 3.2.2 and 3.2.5), else ``ValueError``.
+    definitions. Nothing that the client wrote is in it, and it is marked as private. ``for_whom``: the dependant
+    that it is for, if it is not the client. ``method`` makes it a scheduling message; REQUEST and CANCEL need
+    both parties (RFC 5546, 3.2.2 and 3.2.5), else ``ValueError``.
     """
     if method in _SCHEDULING_METHODS and (organizer is None or attendee is None):
         raise ValueError(f"{method} needs an organizer and an attendee")
@@ -57,7 +59,7 @@ def render_appointment(
         created=appointment.created_at,
         start=appointment.starts_at,
         end=appointment.ends_at,
-        summary=f"{service_name} - {tenant.name}",
+        summary=" - ".join(filter(None, [service_name, for_whom, tenant.name])),
         description=practitioner_name,
         location=_location(appointment, tenant),
         url=appointment.meeting_url if online else None,

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from scheduling.appointments import service
@@ -23,10 +23,13 @@ from scheduling.appointments.schemas import (
 from scheduling.catalogue.service import get_practitioner, get_service
 from scheduling.fields import parse_bound
 from scheduling.idempotent import Once
-from tenants.accounts.auth import CurrentClient
+from tenants.accounts.auth import CurrentClient, client_limited
+from tenants.accounts.names import name_of
+from tenants.accounts.services.dependants import find_dependant
 from todoenbalance.kit.errors import InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
+from todoenbalance.kit.ratelimit import BOOKING
 from todoenbalance.kit.web.dependencies import IdempotencyKeyHeader, TenantDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
@@ -46,6 +49,7 @@ ToQuery = Annotated[str | None, Query(alias="to", max_length=40, description="St
     responses=responses(
         NotFoundError, SlotTakenError, SlotNotOfferedError, InvalidInputError, IdempotencyKeyReusedError
     ),
+    dependencies=[Depends(client_limited(BOOKING))],
 )
 async def book_appointment(
     body: BookingRequest, client: CurrentClient, session: TenantSessionDep, idempotency_key: IdempotencyKeyHeader = None
@@ -62,6 +66,7 @@ async def book_appointment(
         practitioner_id=body.practitioner_id,
         location_kind=body.location_kind,
         notes=body.notes,
+        dependant_id=body.dependant_id,
     )
     answer = AppointmentRead.of(appointment)
     await once.remember(session, 201, answer)
@@ -165,8 +170,13 @@ async def download_calendar(
     appointment = await service.get_appointment(session, appointment_id, client_id=client.id)
     offered = await get_service(session, appointment.service_id)
     practitioner = await get_practitioner(session, appointment.practitioner_id)
+    dependant = await find_dependant(session, appointment.dependant_id)
     content = render_appointment(
-        appointment, service_name=offered.name, practitioner_name=practitioner.name, tenant=tenant
+        appointment,
+        service_name=offered.name,
+        practitioner_name=practitioner.name,
+        for_whom=name_of(dependant) if dependant else None,
+        tenant=tenant,
     )
     return Response(
         content,

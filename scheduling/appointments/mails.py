@@ -23,8 +23,10 @@ from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.service import get_practitioner, get_service
-from tenants.accounts.models import Client
+from tenants.accounts.models import Client, Dependant
+from tenants.accounts.names import name_of
 from tenants.accounts.services.client_accounts import get_client
+from tenants.accounts.services.dependants import find_dependant
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
@@ -53,6 +55,7 @@ class _Booking:
     service: Service
     practitioner: Practitioner
     client: Client
+    dependant: Dependant | None
     was_confirmed: bool
     moved_from: datetime | None
 
@@ -71,8 +74,10 @@ async def _find_booking(session: TenantSession, notice: Notice, status: Appointm
         service,
         practitioner,
         client,
+        await find_dependant(session, appointment.dependant_id),
         was_confirmed=await _was_confirmed(session, appointment),
-        moved_from=datetime.fromisoformat(moved.detail["from"]) if moved else None,
+        # The history of someone whose data were erased has lost its details.
+        moved_from=datetime.fromisoformat(moved.detail["from"]) if moved and moved.detail else None,
     )
 
 
@@ -104,7 +109,8 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
     return {
         "service": booking.service.name,
         "practitioner": booking.practitioner.name,
-        "client": f"{booking.client.first_name} {booking.client.last_name}".strip(),
+        "client": name_of(booking.client, locale),
+        "for_whom": name_of(booking.dependant, locale) if booking.dependant else None,
         "when": when,
         "local_when": there if elsewhere else None,
         "before": describe(booking.moved_from, zone, locale) if booking.moved_from else None,
@@ -129,10 +135,11 @@ async def _calendar_entry(
         booking.appointment,
         service_name=booking.service.name,
         practitioner_name=booking.practitioner.name,
+        for_whom=name_of(booking.dependant) if booking.dependant else None,
         tenant=tenant,
         method=method,
         organizer=CalendarParty(tenant.name, organizer_address),
-        attendee=CalendarParty(f"{client.first_name} {client.last_name}".strip(), notice.reader.address),
+        attendee=CalendarParty(name_of(client), notice.reader.address),
     )
     # RFC 6047, 2.4: the method in the content type must be that of the content.
     return Attachment(
@@ -220,7 +227,7 @@ async def _concerned_staff(session: TenantSession, appointment: Appointment, kin
     """The practitioner, and, of a move, the one from whom it was taken."""
     concerned = [(await get_practitioner(session, appointment.practitioner_id)).staff_id]
     moved = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.MOVED)
-    if kind == MOVED_PRACTICE and moved is not None:
+    if kind == MOVED_PRACTICE and moved is not None and moved.detail:
         with suppress(NotFoundError):  # a practitioner without appointments may have been removed
             former = await get_practitioner(session, UUID(moved.detail["from_practitioner_id"]))
             concerned.append(former.staff_id)

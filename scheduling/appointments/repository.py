@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from psycopg import errors as pg_errors
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 
@@ -52,6 +52,16 @@ class AppointmentRepository:
         self._session.add(appointment)
         await self._session.flush()
 
+    @staticmethod
+    def clients_of(practitioner_id: UUID) -> Select[tuple[UUID]]:
+        """Ids of the clients of a practitioner, as a part of other queries."""
+        statuses = (*LIVE_STATUSES, AppointmentStatus.CANCELLED)
+        return (
+            select(Appointment.client_id)
+            .where(Appointment.practitioner_id == practitioner_id, Appointment.status.in_(statuses))
+            .distinct()
+        )
+
     async def flush(self) -> None:
         """Write changes now, so that the exclusion constraint answers here."""
         await self._session.flush()
@@ -69,6 +79,11 @@ class AppointmentRepository:
         """The same, locked until the end of the transaction."""
         statement = select(Appointment).where(Appointment.id == appointment_id).with_for_update()
         return (await self._session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+
+    async def lock_all_of_client(self, client_id: UUID) -> None:
+        """Lock every appointment of a client until the end of the transaction, in the order of their ids."""
+        statement = select(Appointment.id).where(Appointment.client_id == client_id).order_by(Appointment.id)
+        await self._session.execute(statement.with_for_update())
 
     async def lock_practitioner(self, practitioner_id: UUID) -> None:
         """Make those who take this practitioner's time take turns, until the end of the (nested) transaction.

@@ -21,6 +21,7 @@ class AppointmentRead(BaseModel):
     service_id: UUID
     practitioner_id: UUID
     client_id: UUID
+    dependant_id: UUID | None = Field(default=None, description="For whom the client booked; null: for themselves.")
     starts_at: datetime
     ends_at: datetime
     price: MoneySchema
@@ -65,8 +66,10 @@ class CancelledAppointment(AppointmentRead):
 
 
 class AppointmentAdminRead(AppointmentRead):
-    """An appointment, for staff."""
+    """An appointment, for staff. ``client_name`` holds the account; ``dependant_name`` is for whom it was booked."""
 
+    client_name: str | None = None
+    dependant_name: str | None = None
     cancelled_by: str | None
     cancelled_at: datetime | None
     cancellation_reason: str | None
@@ -86,6 +89,7 @@ class BookingRequest(BaseModel):
     practitioner_id: UUID | None = None
     location_kind: LocationKind | None = Field(default=None, description="Default: the service's first.")
     notes: Prose | None = None
+    dependant_id: UUID | None = Field(default=None, description="For whom; default: for oneself.")
 
 
 class StaffBookingRequest(BookingRequest):

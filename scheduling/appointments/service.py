@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from sqlalchemy import Select
 from sqlalchemy.exc import IntegrityError
 
 from billing.payments.service import lock_payments_of_payable, request_abandon
@@ -25,6 +26,8 @@ from scheduling.appointments.repository import AppointmentFilter, AppointmentRep
 from scheduling.availability.service import Rules, is_still_free
 from scheduling.catalogue.models import Service
 from scheduling.catalogue.service import get_offered_service, get_service
+from tenants.accounts.services.client_accounts import hold_client, is_erased
+from tenants.accounts.services.dependants import hold_dependant
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -89,6 +92,11 @@ async def list_appointments(
     return await AppointmentRepository(session).page(wanted, limit=limit, cursor=cursor)
 
 
+def clients_of_practitioner(practitioner_id: UUID) -> Select[tuple[UUID]]:
+    """For other queries: the ids of the clients who have, or had, an appointment with a practitioner."""
+    return AppointmentRepository.clients_of(practitioner_id)
+
+
 def _of_client(appointment: Appointment | None, client_id: UUID | None) -> Appointment:
     if appointment is None or (client_id is not None and appointment.client_id != client_id):
         raise NotFoundError
@@ -107,17 +115,23 @@ async def book_appointment(
     practitioner_id: UUID | None = None,
     location_kind: str | None = None,
     notes: str | None = None,
+    dependant_id: UUID | None = None,
     actor: Actor | None = None,
 ) -> Appointment:
     """Take a free time for a client: ``held`` where something is to be paid first, else ``confirmed``.
 
-    Without ``practitioner_id`` anyone who offers the service and is free. ``actor`` is the client unless
-    staff books. Raises :class:`NotFoundError` (service), :class:`InvalidInputError` (location),
+    Without ``practitioner_id`` anyone who offers the service and is free. ``dependant_id``: for whom, None for
+    the client themselves. ``actor`` is the client unless staff books. Raises :class:`NotFoundError` (service,
+    client), :class:`InvalidInputError` (location, dependant),
     :class:`SlotTakenError`, :class:`SlotNotOfferedError`, :class:`TooManyHoldsError`; ``ValueError`` for a
     naive ``starts_at``.
     """
     if starts_at.tzinfo is None:
         raise ValueError("starts_at needs an offset")
+    # The account's row comes first of all locks: an erasure waits for this booking, or this one finds it erased.
+    await hold_client(session, client_id)
+    if dependant_id is not None:
+        await hold_dependant(session, client_id, dependant_id)
     service = await get_offered_service(session, service_id)
     place = _choose_location(service, location_kind)
     settings = await get_practice_settings(session)
@@ -134,6 +148,7 @@ async def book_appointment(
             service_id=service.id,
             practitioner_id=chosen,
             client_id=client_id,
+            dependant_id=dependant_id,
             status=AppointmentStatus.HELD if due else AppointmentStatus.CONFIRMED,
             starts_at=starts_at,
             ends_at=starts_at + rules.duration,
@@ -378,7 +393,7 @@ async def _lock_with_practitioner(session: TenantSession, appointment_id: UUID) 
 
 async def _retake(session: TenantSession, appointment: Appointment) -> bool:
     """Whether a lapsed appointment's time is still to be had; if so its row is confirmed here, under the constraint."""
-    if appointment.starts_at <= clock.now():
+    if appointment.starts_at <= clock.now() or await is_erased(session, appointment.client_id):
         return False
     rules = _rules_as_booked(appointment)
     practitioner_id, starts_at = appointment.practitioner_id, appointment.starts_at

@@ -12,11 +12,14 @@ from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
 from tenants.accounts.permissions import Permission, may
 from tenants.accounts.services import sign_ins
 from tenants.accounts.services.sign_ins import ClientSignIn, StaffSignIn
+from todoenbalance.kit.database import give_connection_back
 from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError
+from todoenbalance.kit.ratelimit import Policy
 from todoenbalance.kit.security.sign_ins import SecondFactorRequiredError, check_fresh
 from todoenbalance.kit.settings import AuthSettings
 from todoenbalance.kit.web.context import context_of
-from todoenbalance.kit.web.dependencies import RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.web.dependencies import ContextDep, RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.web.limits import limit_account
 
 client_bearer = OAuth2PasswordBearer("/api/v1/auth/login", scheme_name="client", auto_error=False)
 staff_bearer = OAuth2PasswordBearer("/api/v1/admin/auth/login", scheme_name="staff", auto_error=False)
@@ -107,6 +110,17 @@ FreshStaffSignIn = Annotated[StaffSignIn, Depends(fresh_staff_sign_in)]
 def fresh_within(auth: AuthSettings) -> timedelta:
     """How long ago one may have proved who one is, for sensitive acts."""
     return timedelta(minutes=auth.fresh_minutes)
+
+
+def client_limited(policy: Policy) -> Callable[..., Awaitable[None]]:
+    """A dependency: count the request by the client who is calling (else 429)."""
+
+    async def check(client: CurrentClient, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep) -> None:
+        await give_connection_back(session)
+        await limit_account(runtime, context, policy, str(client.id))
+
+    check.rate_limit = policy  # type: ignore[attr-defined]  # read by kit.web.contract
+    return check
 
 
 def staff_who_may(permission: Permission, *, fresh: bool = False) -> Callable[..., Awaitable[Staff]]:

@@ -18,10 +18,15 @@ from tenants.accounts.schemas import (
     User,
     UserPatch,
 )
-from tenants.accounts.services import client_accounts, sign_ins
+from tenants.accounts.services import client_accounts, passwords, sign_ins
+from tenants.accounts.services.links import PASSWORD_RESET, VERIFICATION
 from tenants.settings.service import get_practice_settings
+from todoenbalance.kit.ratelimit import LINK, LOGIN, MAIL, REGISTER
+from todoenbalance.kit.security.lockout import AccountLockedError
 from todoenbalance.kit.security.sign_ins import InvalidRefreshTokenError, TokenReusedError
-from todoenbalance.kit.web.dependencies import ContextDep, LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.security.strength import WeakPasswordError
+from todoenbalance.kit.web.dependencies import ContextDep, RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.web.limits import limit_account, limited
 from todoenbalance.kit.web.problems import responses
 
 auth_router = APIRouter(prefix="/auth", tags=["sign-in of clients"])
@@ -33,13 +38,22 @@ def to_answer(pair: sign_ins.TokenPair) -> TokenAnswer:
     return TokenAnswer(access_token=pair.access_token, expires_in=pair.expires_in, refresh_token=pair.refresh_token)
 
 
-@auth_router.post("/register", status_code=201, response_model=User, responses=responses(EmailTakenError))
-async def register(body: Registration, session: TenantSessionDep, tenant: TenantDep, locale: LocaleDep) -> Client:
+@auth_router.post(
+    "/register",
+    status_code=201,
+    response_model=User,
+    responses=responses(EmailTakenError, WeakPasswordError),
+    dependencies=[Depends(limited(REGISTER))],
+)
+async def register(
+    body: Registration, session: TenantSessionDep, tenant: TenantDep, runtime: RuntimeDep, context: ContextDep
+) -> Client:
     """Make a client's account.
 
     For a taken address the answer looks the same and its owner gets a mail, unless the practice chose to
     reveal taken addresses.
     """
+    await limit_account(runtime, context, REGISTER, body.email)
     settings = await get_practice_settings(session)
     new = client_accounts.NewClient(
         email=body.email,
@@ -47,13 +61,19 @@ async def register(body: Registration, session: TenantSessionDep, tenant: Tenant
         first_name=body.first_name,
         last_name=body.last_name,
         phone=body.phone,
-        locale=body.locale or locale,
+        locale=body.locale or context.locale,
         timezone=body.timezone or tenant.timezone,
     )
-    return await client_accounts.register_client(session, new, reveal_taken=settings.reveal_taken_email)
+    return await client_accounts.register_client(
+        session, new, reveal_taken=settings.reveal_taken_email, rules=runtime.settings.auth.passwords
+    )
 
 
-@auth_router.post("/login", responses=responses(InvalidCredentialsError))
+@auth_router.post(
+    "/login",
+    responses=responses(InvalidCredentialsError, AccountLockedError),
+    dependencies=[Depends(limited(LOGIN))],
+)
 async def login(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     session: TenantSessionDep,
@@ -61,7 +81,8 @@ async def login(
     context: ContextDep,
 ) -> TokenAnswer:
     """Sign a client in (OAuth 2 password form, so that the docs page can)."""
-    client = await sign_ins.authenticate_client(session, form.username, form.password)
+    await limit_account(runtime, context, LOGIN, form.username)
+    client = await sign_ins.authenticate_client(session, runtime, form.username, form.password)
     pair = await sign_ins.start_session(
         session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, client.id, device=context.device
     )
@@ -85,30 +106,46 @@ async def logout(body: RefreshRequest, session: TenantSessionDep, runtime: Runti
     await sign_ins.end_session(session, runtime.settings.auth, AccountKind.CLIENT, body.refresh_token)
 
 
-@auth_router.post("/verify-email/request", status_code=202)
-async def request_verification(body: EmailRequest, session: TenantSessionDep) -> dict[str, str]:
+@auth_router.post("/verify-email/request", status_code=202, dependencies=[Depends(limited(MAIL))])
+async def request_verification(
+    body: EmailRequest, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep
+) -> dict[str, str]:
     """Mail a verification link, if there is something to verify; the answer is the same either way."""
+    await limit_account(runtime, context, MAIL, body.email, purpose=VERIFICATION)
     await client_accounts.request_verification(session, body.email)
     return {"status": "accepted"}
 
 
-@auth_router.post("/verify-email", response_model=User, responses=responses(InvalidOneTimeTokenError))
+@auth_router.post(
+    "/verify-email",
+    response_model=User,
+    responses=responses(InvalidOneTimeTokenError),
+    dependencies=[Depends(limited(LINK))],
+)
 async def verify_email(body: TokenRequest, session: TenantSessionDep) -> Client:
     """Verify the address that the link was mailed to."""
     return await client_accounts.verify_client_email(session, body.token)
 
 
-@auth_router.post("/password/forgot", status_code=202)
-async def forgot_password(body: EmailRequest, session: TenantSessionDep) -> dict[str, str]:
+@auth_router.post("/password/forgot", status_code=202, dependencies=[Depends(limited(MAIL))])
+async def forgot_password(
+    body: EmailRequest, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep
+) -> dict[str, str]:
     """Mail a link to set a new password, if there is an account; the answer is the same either way."""
+    await limit_account(runtime, context, MAIL, body.email, purpose=PASSWORD_RESET)
     await client_accounts.request_password_reset(session, body.email)
     return {"status": "accepted"}
 
 
-@auth_router.post("/password/reset", status_code=204, responses=responses(InvalidOneTimeTokenError))
-async def reset_password(body: PasswordReset, session: TenantSessionDep) -> None:
+@auth_router.post(
+    "/password/reset",
+    status_code=204,
+    responses=responses(InvalidOneTimeTokenError, WeakPasswordError),
+    dependencies=[Depends(limited(LINK))],
+)
+async def reset_password(body: PasswordReset, session: TenantSessionDep, runtime: RuntimeDep) -> None:
     """Set a new password with a mailed link; every sign-in ends."""
-    await client_accounts.reset_password(session, body.token, body.password)
+    await passwords.reset_client_password(session, runtime, body.token, body.password)
 
 
 @users_router.get("/me", response_model=User)

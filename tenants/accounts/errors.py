@@ -2,13 +2,17 @@
 
 from typing import ClassVar
 
-from todoenbalance.kit.errors import NotAuthenticatedError, ProblemError
+from todoenbalance.kit.errors import InvalidInputError, NotAuthenticatedError, ProblemError
 
 
 class InvalidCredentialsError(NotAuthenticatedError):
-    """Unknown account, wrong password or an account that may not sign in: told apart to nobody."""
+    """Unknown account, wrong password or an account that may not sign in: told apart to nobody.
+
+    Keeps its changes: the failure counts (see ``kit.security.lockout``).
+    """
 
     code = "invalid_credentials"
+    keeps_changes = True
     title = "Wrong e-mail or password"
     messages: ClassVar[dict[str, str]] = {
         "en": "The e-mail or the password is wrong.",
@@ -50,3 +54,31 @@ class LastOwnerError(ProblemError):
         "en": "A practice needs at least one owner.",
         "es": "La consulta necesita al menos una persona propietaria.",
     }
+
+
+class NotInvitedError(ProblemError):
+    """There is no open invitation: it was accepted, or the person works here no more."""
+
+    status = 409
+    code = "not_invited"
+    title = "No open invitation"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "This person has no open invitation.",
+        "es": "Esta persona no tiene ninguna invitación pendiente.",
+    }
+
+
+class TooManyDependantsError(ProblemError):
+    """The account books for as many people as one may."""
+
+    status = 409
+    code = "too_many_dependants"
+    title = "Too many people"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "An account can book for {limit} people at most.",
+        "es": "Una cuenta puede reservar para {limit} personas como máximo.",
+    }
+
+
+class UnknownDependantError(InvalidInputError):
+    """Nobody whom this client may book for: unknown, archived or somebody else's, told apart to nobody."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import TenantBase
 from todoenbalance.kit.security.attempts import SignInAttemptColumns, attempts_index
-from todoenbalance.kit.security.factors import PasskeyColumns, RecoveryCodeColumns, TotpColumns
+from todoenbalance.kit.security.factors import PasskeyColumns, RecoveryCodeColumns, TotpColumns, totp_index
 from todoenbalance.kit.security.links import OneTimeTokenColumns
 from todoenbalance.kit.security.sign_ins import RefreshTokenColumns, SignInColumns
 
@@ -29,6 +29,15 @@ class StaffRole(StrEnum):
     MANAGER = "manager"
     PRACTITIONER = "practitioner"
     RECEPTION = "reception"
+
+
+class Relationship(StrEnum):
+    """What a dependant is to the one who holds the account."""
+
+    CHILD = "child"
+    PARTNER = "partner"
+    PARENT = "parent"
+    OTHER = "other"
 
 
 class Client(TenantBase):
@@ -112,11 +121,12 @@ class SignInAttempt(SignInAttemptColumns, TenantBase):
 
 
 class TotpAuthenticator(TotpColumns, TenantBase):
-    """A member of staff's authenticator app; one each."""
+    """A member of staff's authenticator app; one each, and one that is being set up in its place."""
 
     __tablename__ = "totp_authenticators"
+    __table_args__ = (totp_index("totp_authenticators"),)
 
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), unique=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"))
 
 
 class RecoveryCode(RecoveryCodeColumns, TenantBase):
@@ -146,14 +156,19 @@ class OneTimeToken(OneTimeTokenColumns, TenantBase):
 
 
 class EmailChange(TenantBase):
-    """A change of address that waits for both: the old address agrees, the new one is shown to be the person's."""
+    """A change of address that waits for both: the old address agrees, the new one is shown to be the person's.
+
+    ``sign_in_id``: the one in which it was asked for, which stays when the others end.
+    """
 
     __tablename__ = "email_changes"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     account_kind: Mapped[str] = mapped_column(String(10))
     account_id: Mapped[UUID] = mapped_column(index=True)
+    old_email: Mapped[str] = mapped_column(String(320))
     new_email: Mapped[str] = mapped_column(String(320))
+    sign_in_id: Mapped[UUID]
     old_confirmed_at: Mapped[datetime | None]
     new_confirmed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -11,6 +11,7 @@ class Permission(StrEnum):
     VIEW_CALENDAR = "view_calendar"
     MANAGE_CALENDAR = "manage_calendar"
     MANAGE_CATALOGUE = "manage_catalogue"
+    VIEW_NOTES = "view_notes"
     VIEW_CLIENTS = "view_clients"
     VIEW_PAYMENTS = "view_payments"
     RECORD_PAYMENTS = "record_payments"
@@ -20,6 +21,8 @@ class Permission(StrEnum):
     MANAGE_STAFF = "manage_staff"
     MANAGE_SETTINGS = "manage_settings"
     VIEW_AUDIT = "view_audit"
+    EXPORT_CLIENTS = "export_clients"
+    ERASE_CLIENTS = "erase_clients"
 
 
 _RECEPTION = frozenset(
@@ -33,6 +36,7 @@ _RECEPTION = frozenset(
     }
 )
 _MANAGER = _RECEPTION | {
+    Permission.VIEW_NOTES,
     Permission.MANAGE_CATALOGUE,
     Permission.REFUND_PAYMENTS,
     Permission.VIEW_STATISTICS,
@@ -41,7 +45,7 @@ _MANAGER = _RECEPTION | {
 PERMISSIONS: dict[StaffRole, frozenset[Permission]] = {
     StaffRole.OWNER: frozenset(Permission),
     StaffRole.MANAGER: _MANAGER,
-    StaffRole.PRACTITIONER: frozenset({Permission.VIEW_CALENDAR, Permission.VIEW_CLIENTS}),
+    StaffRole.PRACTITIONER: frozenset({Permission.VIEW_CALENDAR, Permission.VIEW_NOTES, Permission.VIEW_CLIENTS}),
     StaffRole.RECEPTION: _RECEPTION,
 }
 

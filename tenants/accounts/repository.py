@@ -4,11 +4,12 @@ from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 
 from tenants.accounts.models import (
     AccountKind,
     Client,
+    EmailChange,
     OneTimeToken,
     SignIn,
     Staff,
@@ -29,7 +30,7 @@ class AccountRepository:
     def __init__(self, session: TenantSession) -> None:
         self._session = session
 
-    def add(self, row: Client | Staff | OneTimeToken | StaffAuditEntry) -> None:
+    def add(self, row: Client | Staff | OneTimeToken | EmailChange | StaffAuditEntry) -> None:
         """Insert with the next flush."""
         self._session.add(row)
 
@@ -53,6 +54,15 @@ class AccountRepository:
         model: type[Client] | type[Staff] = Client if kind is AccountKind.CLIENT else Staff
         return await self._session.get(model, account_id, with_for_update={"key_share": True}, populate_existing=True)
 
+    async def hold_client(self, client_id: UUID) -> Client | None:
+        """A client's row as it is now, which nobody may change until the transaction ends; several may hold it."""
+        return await self._session.get(Client, client_id, with_for_update={"read": True}, populate_existing=True)
+
+    async def is_erased(self, client_id: UUID) -> bool:
+        """Whether the client's data were erased; asked of the database anew."""
+        statement = select(Client.id).where(Client.id == client_id, Client.erased_at.is_not(None))
+        return await self._session.scalar(statement) is not None
+
     async def find_staff(self, staff_id: UUID) -> Staff | None:
         """By id, or None."""
         return await self._session.get(Staff, staff_id)
@@ -64,15 +74,25 @@ class AccountRepository:
         ).one_or_none()
 
     async def page_of_clients(
-        self, *, search: str | None, limit: int, cursor: str | None
+        self, *, search: str | None, among: Select[tuple[UUID]] | None, limit: int, cursor: str | None
     ) -> tuple[list[Client], str | None]:
-        """Clients, newest first; ``search`` is part of a name or e-mail."""
-        statement = select(Client)
+        """Clients, newest first, without those who were erased.
+
+        ``search`` is part of a name or e-mail, ``among`` selects ids.
+        """
+        statement = select(Client).where(Client.erased_at.is_(None))
+        if among is not None:
+            statement = statement.where(Client.id.in_(among))
         if search:
             pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             name = func.concat_ws(" ", Client.first_name, Client.last_name)
             statement = statement.where(or_(name.ilike(pattern), Client.email.ilike(pattern)))
         return await paginate(self._session, statement, [Client.id], limit=limit, cursor=cursor, descending=True)
+
+    async def find_client_among(self, client_id: UUID, among: Select[tuple[UUID]]) -> Client | None:
+        """By id, if it is one of those that are selected."""
+        statement = select(Client).where(Client.id == client_id, Client.id.in_(among))
+        return (await self._session.scalars(statement)).one_or_none()
 
     async def page_of_staff(self, *, limit: int, cursor: str | None) -> tuple[list[Staff], str | None]:
         """Staff in the order they were invited."""
@@ -84,8 +104,9 @@ class AccountRepository:
         return await paginate(self._session, select(StaffAuditEntry), keys, limit=limit, cursor=cursor, descending=True)
 
     async def count_clients(self) -> int:
-        """How many clients the practice has."""
-        return (await self._session.scalar(select(func.count()).select_from(Client))) or 0
+        """How many clients the practice has, without those who were erased."""
+        statement = select(func.count()).select_from(Client).where(Client.erased_at.is_(None))
+        return (await self._session.scalar(statement)) or 0
 
     async def lock_owners(self) -> list[Staff]:
         """Active owners, locked, so that two requests can't each remove the other one."""
@@ -111,13 +132,49 @@ class AccountRepository:
         )
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def void_one_time_tokens(self, account_id: UUID, purpose: str) -> None:
-        """Make earlier links of that purpose useless."""
+    async def peek_one_time_token(self, token: str, purposes: Collection[str]) -> OneTimeToken | None:
+        """A live token of one of those purposes, not locked, or None."""
+        statement = select(OneTimeToken).where(
+            OneTimeToken.token_hash == hash_opaque_token(token),
+            OneTimeToken.purpose.in_(purposes),
+            OneTimeToken.used_at.is_(None),
+            OneTimeToken.expires_at > clock.now(),
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def find_email_change(self, change_id: UUID) -> EmailChange | None:
+        """A change of address, as it is now, or None. Who decides by it holds the account's lock."""
+        return await self._session.get(EmailChange, change_id, populate_existing=True)
+
+    async def find_open_email_change(self, kind: AccountKind, account_id: UUID) -> EmailChange | None:
+        """The change of address that an account waits for, or None."""
+        statement = select(EmailChange).where(
+            EmailChange.account_kind == kind,
+            EmailChange.account_id == account_id,
+            EmailChange.closed_at.is_(None),
+            EmailChange.expires_at > clock.now(),
+        )
+        return (await self._session.scalars(statement.order_by(EmailChange.id.desc()).limit(1))).one_or_none()
+
+    async def close_email_changes(self, kind: AccountKind, account_id: UUID) -> None:
+        """Give up whatever change of address an account waits for."""
+        await self._session.execute(
+            update(EmailChange)
+            .where(
+                EmailChange.account_kind == kind,
+                EmailChange.account_id == account_id,
+                EmailChange.closed_at.is_(None),
+            )
+            .values(closed_at=clock.now())
+        )
+
+    async def void_one_time_tokens(self, account_id: UUID, *purposes: str) -> None:
+        """Make earlier links of those purposes useless."""
         await self._session.execute(
             update(OneTimeToken)
             .where(
                 OneTimeToken.account_id == account_id,
-                OneTimeToken.purpose == purpose,
+                OneTimeToken.purpose.in_(purposes),
                 OneTimeToken.used_at.is_(None),
             )
             .values(used_at=clock.now())

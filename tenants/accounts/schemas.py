@@ -1,13 +1,15 @@
 """What goes in and out of account endpoints."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, StringConstraints
 
-from tenants.accounts.models import StaffRole
+from tenants.accounts.models import Relationship, StaffRole
+from todoenbalance.kit import clock
 from todoenbalance.kit.security.passwords import MAX_LENGTH, MIN_LENGTH
+from todoenbalance.kit.security.sign_ins import SignInColumns
 from todoenbalance.kit.text import check_name
 from todoenbalance.kit.zones import is_zone
 
@@ -30,6 +32,7 @@ Zone = Annotated[str, AfterValidator(_known_zone)]
 Email = Annotated[EmailStr, Field(max_length=320), AfterValidator(_lower)]
 LocaleCode = Literal["es", "en"]
 Password = Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH, json_schema_extra={"format": "password"})]
+CurrentPassword = Annotated[str, Field(max_length=1000, json_schema_extra={"format": "password"})]
 OpaqueToken = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -89,6 +92,43 @@ class RefreshRequest(BaseModel):
     refresh_token: OpaqueToken
 
 
+class SessionRead(BaseModel):
+    """One sign-in that stands, for its owner: "signed in on…". ``is_current``: the one that asks."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    method: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    user_agent: str
+    address: str
+    has_second_factor: bool
+    is_current: bool
+
+    @classmethod
+    def of(cls, sign_in: SignInColumns, current_id: UUID | None) -> "SessionRead":
+        """As the one whose sign-in ``current_id`` is sees it."""
+        return cls(
+            id=sign_in.id,
+            method=sign_in.method,
+            created_at=sign_in.created_at,
+            last_seen_at=sign_in.last_seen_at,
+            expires_at=sign_in.expires_at,
+            user_agent=sign_in.user_agent,
+            address=sign_in.address,
+            has_second_factor=sign_in.second_factor_at is not None,
+            is_current=sign_in.id == current_id,
+        )
+
+
+class SessionList(BaseModel):
+    """Someone's sign-ins that stand, the one last used first."""
+
+    items: list[SessionRead]
+
+
 class EmailRequest(BaseModel):
     """An address to mail a link to."""
 
@@ -106,6 +146,40 @@ class PasswordReset(BaseModel):
 
     token: OpaqueToken
     password: Password
+
+
+class PasswordChange(BaseModel):
+    """A new password; ``current_password`` is needed where there is one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current_password: CurrentPassword | None = None
+    new_password: Password
+
+
+class PasswordConfirmation(BaseModel):
+    """The account's password once more, before something that cannot be undone."""
+
+    password: CurrentPassword
+
+
+class MagicLinkRequest(BaseModel):
+    """An address to mail a sign-in link to; ``return_to`` is a path of this host to go on to."""
+
+    email: Email
+    return_to: Annotated[str, Field(max_length=2000)] | None = None
+
+
+class NewEmail(BaseModel):
+    """The address that an account is to have."""
+
+    new_email: Email
+
+
+class EmailChangeAnswer(BaseModel):
+    """How far a change of address is: it waits for the other address, or it is made."""
+
+    status: Literal["waiting", "changed"]
 
 
 class StaffRead(BaseModel):
@@ -151,3 +225,59 @@ class StaffPatch(BaseModel):
     last_name: Name | None = None
     role: StaffRole | None = None
     is_active: bool | None = None
+
+
+def _only_iso_date(value: object) -> object:
+    # pydantic would take numbers for seconds since 1970
+    if isinstance(value, str) or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    raise ValueError("a date is written YYYY-MM-DD")
+
+
+def _has_been(value: date) -> date:
+    if not date(1900, 1, 1) <= value <= clock.now().date():
+        raise ValueError("a day since 1900 that is not to come")
+    return value
+
+
+BirthDate = Annotated[date, BeforeValidator(_only_iso_date), AfterValidator(_has_been)]
+
+
+class DependantRead(BaseModel):
+    """Someone a client books for: a person of their own, without an account."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    first_name: str
+    last_name: str
+    birth_date: date | None
+    relationship: Relationship
+    created_at: datetime
+
+
+class DependantCreate(BaseModel):
+    """Someone more to book for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first_name: Name
+    last_name: Name
+    birth_date: BirthDate | None = None
+    relationship: Relationship
+
+
+class DependantPatch(BaseModel):
+    """Changes to one of them; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first_name: Name | None = None
+    last_name: Name | None = None
+    birth_date: BirthDate | None = None
+    relationship: Relationship | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """What was sent; only the date of birth can be emptied."""
+        sent = self.model_dump(exclude_unset=True)
+        return {name: value for name, value in sent.items() if value is not None or name == "birth_date"}

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from tenants.settings.schemas import CancellationPolicy, PracticeProfile
+from tenants.settings.schemas import CancellationPolicy, PracticeProfile, PrivacyPolicy
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit.web.dependencies import TenantDep, TenantSessionDep
 
@@ -22,4 +22,5 @@ async def read_practice(tenant: TenantDep, session: TenantSessionDep) -> Practic
         branding=settings.branding,
         payment_methods=settings.payment_methods,
         cancellation_policy=CancellationPolicy(notice_hours=settings.cancellation_notice_hours),
+        privacy_policy=PrivacyPolicy(version=settings.privacy_policy_version, url=settings.privacy_policy_url),
     )

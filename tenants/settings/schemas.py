@@ -24,6 +24,13 @@ class CancellationPolicy(BaseModel):
     notice_hours: int
 
 
+class PrivacyPolicy(BaseModel):
+    """The version in force; without a ``url`` the practice hands it out by other means."""
+
+    version: str
+    url: str | None
+
+
 class PracticeProfile(BaseModel):
     """What anyone may know of the practice."""
 
@@ -35,6 +42,7 @@ class PracticeProfile(BaseModel):
     branding: dict[str, Any]
     payment_methods: list[str]
     cancellation_policy: CancellationPolicy
+    privacy_policy: PrivacyPolicy
 
 
 class SettingsRead(BaseModel):
@@ -48,6 +56,12 @@ class SettingsRead(BaseModel):
     reminder_hours: int
     reveal_taken_email: bool
     contact_email: str | None
+    privacy_policy_version: str
+    privacy_policy_url: str | None
+    records_years: int
+    invoice_years: int
+    second_factor_required: bool
+    practitioners_see_all: bool
     branding: dict[str, Any]
 
 
@@ -62,6 +76,20 @@ class SettingsPatch(BaseModel):
     reminder_hours: Annotated[int, Field(ge=1, le=168)] | None = None
     reveal_taken_email: bool | None = None
     contact_email: EmailStr | None = None
+    privacy_policy_version: Annotated[
+        str | None,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[\w. -]+$"),
+        Field(description="Raising it asks every client to agree anew."),
+    ] = None
+    privacy_policy_url: Annotated[str, StringConstraints(pattern=r"^https://", max_length=2000)] | None = None
+    records_years: Annotated[
+        int | None, Field(ge=5, le=30, description="Records of treatment, after the last visit (Ley 41/2002, 17.1).")
+    ] = None
+    invoice_years: Annotated[
+        int | None, Field(ge=4, le=30, description="Books, after the last entry (Código de Comercio, 30: six).")
+    ] = None
+    second_factor_required: bool | None = None
+    practitioners_see_all: bool | None = None
     branding: Branding | None = None
 
     @field_validator("payment_methods")

@@ -13,6 +13,7 @@ from billing.payments.models import Payment
 from scheduling.appointments.service import ConfirmOutcome, confirm_paid
 from scheduling.catalogue.models import Practitioner
 from tenants.accounts.models import StaffAuditEntry, StaffRole
+from tenants.settings.service import get_practice_settings
 from tests.conftest import HttpFactory
 from tests.support.practices import SignedIn, make_client, make_staff_member
 from tests.support.problems import assert_problem
@@ -193,7 +194,7 @@ async def test_practitioners_act_in_their_own_calendar_only(
     staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
     client = http(practice, headers=staff.headers)
     path = f"{PATH}/{theirs['id']}"
-    assert (await client.get(path)).status_code == 200
+    assert_problem(await client.get(path), 404, "not_found")
     assert_problem(await client.post(f"{path}/cancel"), 403, "forbidden")  # they are nobody yet
     async with runtime.database.tenant(practice) as session:
         own = await make_practitioner(session)
@@ -205,7 +206,10 @@ async def test_practitioners_act_in_their_own_calendar_only(
     assert_problem(await client.post(f"{path}/reschedule", json=to), 403, "forbidden")
     assert_problem(await client.patch(path, json={}), 403, "forbidden")
     body = {"client_id": str(account.id), "service_id": str(offer.service_id)} | to
-    assert_problem(await client.post(PATH, json=body), 422, "slot_not_offered")  # not a service of theirs
+    assert_problem(await client.post(PATH, json=body), 422, "validation_error")  # not a client of theirs
+    async with runtime.database.tenant(practice) as session:
+        (await get_practice_settings(session)).practitioners_see_all = True
+    assert_problem(await client.post(PATH, json=body), 422, "slot_not_offered")  # nor a service
     other = body | {"practitioner_id": str(offer.practitioner_id)}
     assert_problem(await client.post(PATH, json=other), 403, "forbidden")
     async with runtime.database.tenant(practice) as session:
@@ -216,3 +220,65 @@ async def test_practitioners_act_in_their_own_calendar_only(
     assert (await stored(runtime, practice, theirs["id"])).cancelled_by == "staff"
     stranger = http(practice, headers=account.headers)
     assert (await stranger.get(PATH)).status_code == 401
+
+
+async def test_a_practitioner_sees_their_own_appointments_and_clients_unless_the_practice_shows_all(
+    runtime: Runtime, practice: TenantContext, reception: httpx.AsyncClient, account: SignedIn, http: HttpFactory
+) -> None:
+    offer, colleague = await make_offer(runtime, practice), await make_offer(runtime, practice)
+    stranger = await make_client(runtime, practice)
+    mine = await book(reception, account, offer)
+    theirs = await book(reception, stranger, colleague)
+    staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
+    async with runtime.database.tenant(practice) as session:
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # SignedIn.id is typed as object
+    client = http(practice, headers=staff.headers)
+    clients = "/api/v1/admin/clients"
+
+    async def seen(path: str) -> set[str]:
+        return {item["id"] for item in (await client.get(path)).json()["items"]}
+
+    assert await seen(PATH) == {mine["id"]}
+    assert await seen(f"{PATH}?practitioner_id={colleague.practitioner_id}") == set()
+    assert_problem(await client.get(f"{PATH}/{theirs['id']}"), 404, "not_found")
+    assert await seen(clients) == {str(account.id)}
+    assert (await client.get(f"{clients}/{account.id}")).status_code == 200
+    assert_problem(await client.get(f"{clients}/{stranger.id}"), 404, "not_found")
+    async with runtime.database.tenant(practice) as session:
+        (await get_practice_settings(session)).practitioners_see_all = True
+    assert await seen(PATH) == {mine["id"], theirs["id"]}
+    assert await seen(clients) == {str(account.id), str(stranger.id)}
+
+
+async def test_a_practitioner_does_not_get_to_know_a_client_by_booking_for_them(
+    runtime: Runtime, practice: TenantContext, reception: httpx.AsyncClient, account: SignedIn, http: HttpFactory
+) -> None:
+    offer, stranger = await make_offer(runtime, practice), await make_client(runtime, practice)
+    staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
+    async with runtime.database.tenant(practice) as session:
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # SignedIn.id is typed as object
+    client = http(practice, headers=staff.headers)
+    body = {"client_id": str(stranger.id), "service_id": str(offer.service_id), "starts_at": NINE.isoformat()}
+    refused, unknown = (
+        await client.post(PATH, json=body),
+        await client.post(PATH, json=body | {"client_id": str(uuid4())}),
+    )
+    assert [one.json()["errors"][0]["type"] for one in (refused, unknown)] == ["unknown_id"] * 2
+    assert_problem(await client.get(f"/api/v1/admin/clients/{stranger.id}"), 404, "not_found")
+    await book(reception, stranger, offer)
+    again = body | {"starts_at": (NINE + minutes(60)).isoformat()}
+    assert (await client.post(PATH, json=again)).status_code == 201
+
+
+async def test_what_a_client_wrote_is_shown_to_those_who_treat_them_and_not_at_the_front_desk(
+    runtime: Runtime, practice: TenantContext, reception: httpx.AsyncClient, account: SignedIn, http: HttpFactory
+) -> None:
+    offer = await make_offer(runtime, practice)
+    own = http(practice, headers=account.headers)
+    wish = {"service_id": str(offer.service_id), "starts_at": NINE.isoformat(), "notes": "I am pregnant"}
+    made = (await own.post("/api/v1/appointments", json=wish)).json()
+    manager = http(practice, headers=(await make_staff_member(runtime, practice, StaffRole.MANAGER)).headers)
+    assert (await manager.get(f"{PATH}/{made['id']}")).json()["notes"] == "I am pregnant"
+    assert (await reception.get(f"{PATH}/{made['id']}")).json()["notes"] is None
+    assert "pregnant" not in (await reception.get(PATH)).text
+    assert "pregnant" not in (await reception.post(f"{PATH}/{made['id']}/cancel")).text

@@ -15,6 +15,7 @@ from scheduling.appointments.models import AppointmentStatus
 from scheduling.catalogue.models import BlockedTimeSlot, Practitioner, RecurringTimeSlot, Service, TimeSlot
 from tenants.accounts.models import StaffAuditEntry, StaffRole
 from tenants.accounts.services.staff_accounts import change_staff, invite_staff
+from tenants.settings.service import get_practice_settings
 from tests.conftest import HttpFactory
 from tests.support.events import run_due_events
 from tests.support.pages import HTML, assert_sober, form_of, posting_paths, sign_in, submit
@@ -297,6 +298,9 @@ class TestWhoMay:
         ):
             assert (await browser.post(path, data={"form_token": token})).status_code == 403, path
         assert (await stored(runtime, practice, appointment)).status == AppointmentStatus.CONFIRMED
+        assert (await browser.get(f"/admin/appointments/{appointment}")).status_code == 404
+        async with runtime.database.tenant(practice) as session:
+            (await get_practice_settings(session)).practitioners_see_all = True
         for path in (
             "/admin/appointments",
             f"/admin/appointments/{appointment}",

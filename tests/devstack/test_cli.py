@@ -124,6 +124,24 @@ class TestOperators:
         monkeypatch.setattr(sys, "stdin", io.StringIO(password + "\n"))
         return run("operator", "create", "--email", email, "--password-stdin", "--json")
 
+    def test_a_password_that_would_be_guessed_is_refused_in_one_line(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused = self._create(run, monkeypatch, "op@example.com", "1234567890")
+        assert refused.status != 0
+        assert refused.is_one_line
+        assert "1234567890" not in refused.err
+
+    def test_a_lost_password_is_set_anew(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self._create(run, monkeypatch, "op@example.com", "long enough it is").status == 0
+        monkeypatch.setattr(sys, "stdin", io.StringIO("another phrase altogether\n"))
+        done = run("operator", "reset-password", "--email", "op@example.com", "--password-stdin", "--json")
+        assert (done.status, json.loads(done.out)["email"]) == (0, "op@example.com")
+        monkeypatch.setattr(sys, "stdin", io.StringIO("another phrase altogether\n"))
+        nobody = run("operator", "reset-password", "--email", "nobody@example.com", "--password-stdin")
+        assert nobody.status != 0
+        assert nobody.is_one_line
+
     def test_an_operator_is_made_once(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         made = self._create(run, monkeypatch, "Op@Example.com", "long enough it is")
         assert made.status == 0

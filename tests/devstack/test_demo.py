@@ -20,13 +20,13 @@ async def test_it_is_complete_and_made_once(fresh_runtime: Runtime, fresh_settin
     for _ in range(2):
         await seed_demo(fresh_settings)
     async with fresh_runtime.database.platform() as platform:
-        await authenticate(platform, "operator@example.com", "operator-demo-1")
+        await authenticate(platform, fresh_runtime, "operator@example.com", "operator-demo-1")
         demo = to_context(await find_tenant_by_name(platform, "demo"))
         vital = to_context(await find_tenant_by_name(platform, "vital"))
     assert (demo.timezone, vital.timezone) == ("Europe/Madrid", "Atlantic/Canary")
     async with fresh_runtime.database.tenant(demo) as session:
-        await authenticate_staff(session, "owner@demo.example.com", "owner-demo-1")
-        await authenticate_client(session, "client@demo.example.com", "client-demo-1")
+        await authenticate_staff(session, fresh_runtime, "owner@demo.example.com", "owner-demo-1")
+        await authenticate_client(session, fresh_runtime, "client@demo.example.com", "client-demo-1")
         services = (await session.scalars(select(Service).order_by(Service.price_minor))).all()
         assert [(one.price_minor, one.deposit_minor) for one in services] == [(0, None), (4500, None), (12000, 3000)]
         assert (await get_practice_settings(session)).payment_methods == ["sandbox", "offline"]

@@ -62,6 +62,7 @@ async def register_unmigrated(runtime: Runtime, key: str) -> None:
     async with runtime.database.platform() as session:
         for statement in (
             f"CREATE ROLE {key} NOLOGIN",
+            f"GRANT todoenbalance_practices TO {key} WITH INHERIT TRUE, SET FALSE",
             f"CREATE SCHEMA {key} AUTHORIZATION {key}",
         ):
             await session.execute(text(statement))

@@ -6,7 +6,7 @@ import pytest
 
 from tenants.accounts.events import CLIENT_REGISTERED, CLIENT_REGISTRATION_REPEATED
 from tenants.accounts.models import StaffRole
-from tenants.accounts.services import client_accounts, staff_accounts
+from tenants.accounts.services import client_accounts, passwords, staff_accounts
 from tests.support.events import run_due_events
 from tests.support.mails import assert_speaks, links_in, mails_of
 from tests.support.practices import make_client, make_practice
@@ -49,7 +49,9 @@ async def test_an_address_that_is_taken_hears_of_it_and_can_reset(runtime: Runti
     sign_in, reset = links_in(mail.text)
     assert urlsplit(sign_in).path == "/sign-in"
     async with runtime.database.tenant(practice) as session:
-        assert (await client_accounts.reset_password(session, token_in(reset), "otra contraseña larga")).id == client.id
+        assert (
+            await passwords.reset_client_password(session, runtime, token_in(reset), "otra contraseña larga")
+        ).id == client.id
 
 
 async def test_each_request_is_a_mail_of_its_own(runtime: Runtime, practice: TenantContext) -> None:
@@ -62,7 +64,7 @@ async def test_each_request_is_a_mail_of_its_own(runtime: Runtime, practice: Ten
     assert len({links_in(mail.text)[0] for mail in mails}) == 2
     async with runtime.database.tenant(practice) as session:
         token = token_in(links_in(mails[0].text)[0])
-        assert (await client_accounts.reset_password(session, token, "otra contraseña larga")).id == client.id
+        assert (await passwords.reset_client_password(session, runtime, token, "otra contraseña larga")).id == client.id
 
 
 async def test_the_verification_link_can_be_asked_for_again(runtime: Runtime, practice: TenantContext) -> None:

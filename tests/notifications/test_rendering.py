@@ -21,7 +21,7 @@ FOLDERS = [
 ]
 PARTIALS = {"appointment_facts"}
 PRACTICE = "Clínica Nuria"
-NAMES = (PRACTICE, "Ana", "Marta Gil", "Pilar Ruiz", "Nutrición deportiva")
+NAMES = (PRACTICE, "Ana", "Marta Gil", "Leo Gil", "Pilar Ruiz", "Nutrición deportiva")
 
 
 def names_in(language: str) -> set[str]:
@@ -43,6 +43,19 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "reset_url": f"{base}/reset-password?token=a",
         "invitation_url": f"{base}/admin/accept-invitation?token=a",
         "sign_in_url": f"{base}/sign-in",
+        "forgotten_url": f"{base}/forgot-password",
+        "magic_url": f"{base}/magic-link?token=a",
+        "confirm_url": f"{base}/confirm-email?token=a",
+        "cancel_url": f"{base}/cancel-email?token=a",
+        "new_email": "new@example.com",
+        "who": "Pilar Ruiz",
+        "is_taken": False,
+        "staff_url": f"{base}/admin/staff/1",
+        "valid_minutes": 15,
+        "security_url": f"{base}/admin/security",
+        "connections_url": f"{base}/account/connections",
+        "provider": "Google",
+        "code": "1234 5678",
         "booking_url": f"{base}/",
         "appointment_url": f"{base}/appointments/1",
         "admin_url": f"{base}/admin/appointments/1",
@@ -52,6 +65,7 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "service": "Nutrición deportiva",
         "practitioner": "Pilar Ruiz",
         "client": "Marta Gil",
+        "for_whom": "Leo Gil",
         "when": when,
         "before": when,
         "local_when": describe(starts_at, "America/Bogota", language, ends_at=ends_at),
@@ -72,6 +86,7 @@ VARIANTS: list[dict[str, Any]] = [
     {},
     {
         "first_name": "",
+        "is_taken": True,
         "cancelled_by": "staff",
         "cause": "paid_twice",
         "location_kind": "home",
@@ -120,7 +135,7 @@ def test_a_mail_speaks_one_language_and_carries_the_same_links_in_both_bodies(
     links.feed(mail.html)
     assert links.found == links_in(mail.text)
     assert f'<html lang="{language}">' in mail.html
-    if kind != "refund_settled":
+    if kind not in ("refund_settled", "social_code"):
         assert links.found
 
 

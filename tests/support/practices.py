@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
 from tenants.accounts.services.sign_ins import audience, authenticate_staff, start_session
 from tenants.accounts.services.staff_accounts import make_staff
+from tenants.privacy.service import record_consent
 from tenants.provisioning.service import NewOwner, NewTenant, provision_tenant
 from tenants.registry.service import to_context
 from todoenbalance.kit import clock
@@ -80,6 +81,7 @@ async def make_client(runtime: Runtime, tenant: TenantContext, email: str | None
         client = Client(**values)
         session.add(client)
         await session.flush()  # the id must be there before the session row
+        await record_consent(session, client.id, locale=client.locale)
         pair = await start_session(session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, client.id)
     return SignedIn(client.id, email, {"Authorization": f"Bearer {pair.access_token}"}, pair.refresh_token)
 

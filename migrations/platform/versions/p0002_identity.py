@@ -153,7 +153,13 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_totp_authenticators")),
-        sa.UniqueConstraint("account_id", name=op.f("uq_operator_totp_authenticators_account_id")),
+        schema="platform",
+    )
+    op.create_index(
+        "uq_operator_totp_authenticators_account_id",
+        "operator_totp_authenticators",
+        ["account_id", sa.literal_column("(activated_at IS NULL)")],
+        unique=True,
         schema="platform",
     )
 
@@ -173,6 +179,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take it back; sign-ins made since end."""
+    op.drop_index(
+        "uq_operator_totp_authenticators_account_id", table_name="operator_totp_authenticators", schema="platform"
+    )
     op.drop_table("operator_totp_authenticators", schema="platform")
     op.drop_index(op.f("ix_operator_sign_ins_account_id"), table_name="operator_sign_ins", schema="platform")
     op.drop_table("operator_sign_ins", schema="platform")

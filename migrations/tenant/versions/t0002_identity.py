@@ -20,7 +20,9 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("account_kind", sa.String(length=10), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("old_email", sa.String(length=320), nullable=False),
         sa.Column("new_email", sa.String(length=320), nullable=False),
+        sa.Column("sign_in_id", sa.Uuid(), nullable=False),
         sa.Column("old_confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("new_confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -206,7 +208,12 @@ def upgrade() -> None:
             ["account_id"], ["staff.id"], name=op.f("fk_totp_authenticators_account_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_totp_authenticators")),
-        sa.UniqueConstraint("account_id", name=op.f("uq_totp_authenticators_account_id")),
+    )
+    op.create_index(
+        "uq_totp_authenticators_account_id",
+        "totp_authenticators",
+        ["account_id", sa.literal_column("(activated_at IS NULL)")],
+        unique=True,
     )
     op.add_column("appointments", sa.Column("dependant_id", sa.Uuid(), nullable=True))
     op.create_foreign_key(
@@ -241,6 +248,20 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_practice_settings_invoice_years"), "practice_settings", "invoice_years BETWEEN 4 AND 30"
     )
+    # Clients agreed when they registered, to the only version that there was.
+    op.execute(
+        """
+        INSERT INTO consents (id, client_id, document, version, locale, accepted_at)
+        SELECT gen_random_uuid(), id, 'privacy', '1', locale, privacy_accepted_at FROM clients
+        """
+    )
+    # The practice's daily housekeeping: one row that comes again each day, at an hour of its own.
+    op.execute(
+        """
+        INSERT INTO platform.outbox (id, tenant, topic, payload, run_at)
+        VALUES (gen_random_uuid(), current_user, 'practice.housekeeping', '{}', now() + random() * interval '1 day')
+        """
+    )
     # Everybody who is signed in stays so: a family of refresh tokens was a sign-in without a row of its own.
     op.execute(
         """
@@ -269,6 +290,7 @@ def downgrade() -> None:
     op.drop_column("clients", "erased_at")
     op.drop_constraint("fk_appointments_dependant", "appointments", type_="foreignkey")
     op.drop_column("appointments", "dependant_id")
+    op.drop_index("uq_totp_authenticators_account_id", table_name="totp_authenticators")
     op.drop_table("totp_authenticators")
     op.drop_table("social_identities")
     op.drop_table("recovery_codes")

@@ -104,6 +104,8 @@ def doctor(as_json: AsJson = False) -> int:
 
 operator_app = typer.Typer(help="Operators of the platform.", no_args_is_help=True)
 tenant_app = typer.Typer(help="Practices.", no_args_is_help=True)
+keys_app = typer.Typer(help="Secret keys.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 app.add_typer(operator_app, name="operator")
 app.add_typer(tenant_app, name="tenant")
 
@@ -131,6 +133,31 @@ def operator_create(
         password_stdin=password_stdin,
         as_json=as_json,
     )
+
+
+@operator_app.command("reset-password")
+def operator_reset_password(
+    email: Annotated[str, typer.Option(help="Whose password it is.")],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input, not the terminal.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give an operator another password and sign them out everywhere; asks for the password."""
+    from todoenbalance.cli.operators import reset_password
+
+    reset_password(email=email, password_stdin=password_stdin, as_json=as_json)
+
+
+@operator_app.command("reset-second-factor")
+def operator_reset_second_factor(
+    email: Annotated[str, typer.Option(help="Whose second factors are lost.")],
+    as_json: AsJson = False,
+) -> None:
+    """Forget an operator's second factors and sign them out everywhere; they set up new ones after the password."""
+    from todoenbalance.cli.operators import reset_second_factor
+
+    reset_second_factor(email=email, as_json=as_json)
 
 
 @tenant_app.command("create")
@@ -187,3 +214,11 @@ def tenant_reactivate(practice: Practice, reason: Why, as_json: AsJson = False) 
     from todoenbalance.cli.tenants import reactivate
 
     reactivate(practice, reason, as_json=as_json)
+
+
+@keys_app.command("reseal")
+def keys_reseal(as_json: AsJson = False) -> int:
+    """Seal stored secrets with the present key, so that the older ones can be dropped; repeat it as you like."""
+    from todoenbalance.cli.keys import run_reseal
+
+    return run_reseal(as_json=as_json)

@@ -61,7 +61,7 @@ def _secret_checks(settings: Settings) -> list[Check]:
         Check(
             f"secret key {kid}",
             not is_weak_secret(secret),
-            "too short or too uniform: use 32 or more random characters",
+            "too short, too uniform or a placeholder: use 32 or more random characters",
         )
         for kid, secret in settings.signing_keys.items()
     ]

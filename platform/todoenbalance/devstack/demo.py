@@ -25,6 +25,7 @@ from scheduling.catalogue.schemas import (
 from tenants.accounts.models import Client
 from tenants.accounts.repository import AccountRepository
 from tenants.accounts.services.links import INVITATION
+from tenants.privacy.service import record_consent
 from tenants.provisioning.service import NewOwner, NewTenant
 from tenants.registry.errors import PracticeNotFoundError
 from tenants.registry.service import find_tenant_by_name, to_context
@@ -90,7 +91,7 @@ async def seed_demo(settings: Settings) -> None:
         for practice in (DEMO, VITAL):
             await _seed(runtime.database, settings, practice)
     finally:
-        await runtime.database.close()
+        await runtime.close()
 
 
 async def _seed(database: Database, settings: Settings, practice: DemoPractice) -> None:
@@ -225,6 +226,7 @@ async def _client(session: TenantSession, practice: DemoPractice) -> Client:
     )
     AccountRepository(session).add(client)
     await session.flush()  # appointments refer to it
+    await record_consent(session, client.id, locale=client.locale)
     return client
 
 

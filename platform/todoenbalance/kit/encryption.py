@@ -30,6 +30,10 @@ class Vault:
         sealed = self._ciphers[self._kid].encrypt(nonce, plain.encode(), tenant_key.encode())
         return f"{self._kid}:{base64.b64encode(nonce + sealed).decode()}"
 
+    def is_current(self, stored: str) -> bool:
+        """Whether the present key sealed it; if not, it must be sealed anew before its key is dropped."""
+        return stored.partition(":")[0] == self._kid
+
     def decrypt(self, stored: str, *, tenant_key: str) -> str:
         """The secret itself. Raises :class:`DecryptionError`."""
         kid, _, encoded = stored.partition(":")

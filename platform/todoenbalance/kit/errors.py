@@ -58,6 +58,11 @@ class InvalidInputError(ProblemError):
         super().__init__(message=message)
         self.errors: list[dict[str, Any]] = [{"loc": location, "msg": message, "type": kind}]
 
+    def sentence_for(self, error: dict[str, Any], locale: str) -> str:
+        """What a page says beside the field, where it knows no sentence of its own for the kind of error."""
+        del locale
+        return str(error["msg"])
+
 
 class NotAuthenticatedError(ProblemError):
     """No valid sign-in for this host."""

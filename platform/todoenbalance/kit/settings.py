@@ -255,9 +255,13 @@ class Settings(BaseSettings):
         return self.url_for_host(self.base_domain, path)
 
 
+_PLACEHOLDERS = ("changeme", "change-me", "change_me", "secret", "example", "default", "password", "todoenbalance")
+
+
 def is_weak_secret(secret: str) -> bool:
-    """Whether a signing secret is too short or too uniform to trust (RFC 7518, 3.2: 256 bits for HS256)."""
-    return len(secret) < 32 or len(set(secret)) < 10
+    """Whether a signing secret is too short, too uniform or a placeholder (RFC 7518, 3.2: 256 bits for HS256)."""
+    named = any(word in secret.lower() for word in _PLACEHOLDERS)
+    return len(secret) < 32 or len(set(secret)) < 10 or named
 
 
 @lru_cache(maxsize=1)

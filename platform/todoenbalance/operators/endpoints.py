@@ -8,6 +8,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 
 from migrations.render import head
 from tenants.accounts.errors import InvalidCredentialsError
+from tenants.accounts.factor_schemas import MfaRequired, to_token_answer
 from tenants.accounts.schemas import RefreshRequest, TokenAnswer
 from tenants.accounts.services.client_accounts import count_clients
 from tenants.provisioning.service import NewOwner, NewTenant, check_slug
@@ -17,11 +18,14 @@ from tenants.registry.models import Tenant
 from todoenbalance.kit.database import PlatformSession, give_connection_back
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
-from todoenbalance.kit.security.sign_ins import InvalidRefreshTokenError, TokenReusedError
+from todoenbalance.kit.ratelimit import LOGIN
+from todoenbalance.kit.security.lockout import AccountLockedError
+from todoenbalance.kit.security.sign_ins import FreshSignInRequiredError, InvalidRefreshTokenError, TokenReusedError
 from todoenbalance.kit.web.dependencies import ContextDep, PlatformSessionDep, RuntimeDep
+from todoenbalance.kit.web.limits import limit_account, limited
 from todoenbalance.kit.web.problems import responses
 from todoenbalance.operators import service
-from todoenbalance.operators.auth import CurrentOperator
+from todoenbalance.operators.auth import CurrentOperator, FreshOperatorSignIn
 from todoenbalance.operators.schemas import (
     AuditRead,
     MigrationState,
@@ -31,13 +35,10 @@ from todoenbalance.operators.schemas import (
     TenantPatch,
     TenantRead,
 )
+from todoenbalance.operators.second_factor_endpoints import OperatorSteps
 
 auth_router = APIRouter(prefix="/auth", tags=["sign-in of operators"])
 router = APIRouter(tags=["practices"])
-
-
-def _to_answer(pair: service.OperatorTokens) -> TokenAnswer:
-    return TokenAnswer(access_token=pair.access_token, expires_in=pair.expires_in, refresh_token=pair.refresh_token)
 
 
 async def _read(session: PlatformSession, tenant: Tenant) -> TenantRead:
@@ -45,17 +46,23 @@ async def _read(session: PlatformSession, tenant: Tenant) -> TenantRead:
     return TenantRead.model_validate(tenant).model_copy(update={"domains": domains[tenant.id]})
 
 
-@auth_router.post("/login", responses=responses(InvalidCredentialsError))
+@auth_router.post(
+    "/login",
+    responses=responses(InvalidCredentialsError, AccountLockedError),
+    dependencies=[Depends(limited(LOGIN))],
+)
 async def login(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     session: PlatformSessionDep,
     runtime: RuntimeDep,
     context: ContextDep,
-) -> TokenAnswer:
-    """Sign an operator in."""
-    operator = await service.authenticate(session, form.username, form.password)
-    pair = await service.start_session(session, runtime.signer, runtime.settings.auth, operator, device=context.device)
-    return _to_answer(pair)
+    steps: OperatorSteps,
+) -> TokenAnswer | MfaRequired:
+    """Sign an operator in; who has a second factor, or must have one, goes on with `mfa_token`."""
+    await limit_account(runtime, context, LOGIN, form.username)
+    operator = await service.authenticate(session, runtime, form.username, form.password)
+    step = await steps.begin(operator)
+    return MfaRequired.of(step) if step is not None else to_token_answer(await steps.start(operator))
 
 
 @auth_router.post("/refresh", responses=responses(InvalidRefreshTokenError, TokenReusedError))
@@ -66,7 +73,7 @@ async def refresh(
     pair = await service.refresh_session(
         session, runtime.signer, runtime.settings.auth, body.refresh_token, device=context.device
     )
-    return _to_answer(pair)
+    return to_token_answer(pair)
 
 
 @auth_router.post("/logout", status_code=204)
@@ -75,9 +82,11 @@ async def logout(body: RefreshRequest, session: PlatformSessionDep, runtime: Run
     await service.end_session(session, runtime.settings.auth, body.refresh_token)
 
 
-@router.post("/tenants", status_code=201, responses=responses(SlugTakenError, InvalidInputError))
+@router.post(
+    "/tenants", status_code=201, responses=responses(SlugTakenError, InvalidInputError, FreshSignInRequiredError)
+)
 async def create_tenant(
-    body: TenantIn, operator: CurrentOperator, session: PlatformSessionDep, runtime: RuntimeDep, context: ContextDep
+    body: TenantIn, operator: FreshOperatorSignIn, session: PlatformSessionDep, runtime: RuntimeDep, context: ContextDep
 ) -> TenantCreated:
     """Onboard a practice: schema, role, owner and invitation in one transaction, or nothing at all."""
     new = NewTenant(
@@ -91,7 +100,7 @@ async def create_tenant(
         owner=NewOwner(body.owner.email, body.owner.first_name, body.owner.last_name),
     )
     tenant, invitation_url = await service.onboard_tenant(
-        session, runtime.settings, operator.id, new, context.request_id
+        session, runtime.settings, operator.account.id, new, context.request_id
     )
     read = await _read(session, tenant)
     return TenantCreated(**read.model_dump(), invitation_url=invitation_url)
@@ -120,34 +129,41 @@ async def read_tenant(
         return read.model_copy(update={"usage": {"clients": await count_clients(practice)}})
 
 
-@router.patch("/tenants/{tenant_id}", responses=responses(NotFoundError, SlugTakenError, InvalidInputError))
+@router.patch(
+    "/tenants/{tenant_id}",
+    responses=responses(NotFoundError, SlugTakenError, InvalidInputError, FreshSignInRequiredError),
+)
 async def change_tenant(
-    tenant_id: UUID, body: TenantPatch, operator: CurrentOperator, session: PlatformSessionDep, context: ContextDep
+    tenant_id: UUID, body: TenantPatch, operator: FreshOperatorSignIn, session: PlatformSessionDep, context: ContextDep
 ) -> TenantRead:
     """Rename a practice or change its plan; its key stays."""
     changes = body.model_dump(exclude_none=True)
     if "slug" in changes:
         check_slug(changes["slug"])
     return await _read(
-        session, await service.rename_tenant(session, operator.id, tenant_id, changes, context.request_id)
+        session, await service.rename_tenant(session, operator.account.id, tenant_id, changes, context.request_id)
     )
 
 
-@router.post("/tenants/{tenant_id}/suspend", responses=responses(NotFoundError, TenantStateError))
+@router.post(
+    "/tenants/{tenant_id}/suspend", responses=responses(NotFoundError, TenantStateError, FreshSignInRequiredError)
+)
 async def suspend_tenant(
-    tenant_id: UUID, body: Reason, operator: CurrentOperator, session: PlatformSessionDep, context: ContextDep
+    tenant_id: UUID, body: Reason, operator: FreshOperatorSignIn, session: PlatformSessionDep, context: ContextDep
 ) -> TenantRead:
     """Stop serving a practice."""
-    tenant = await service.suspend_tenant(session, operator.id, tenant_id, body.reason, context.request_id)
+    tenant = await service.suspend_tenant(session, operator.account.id, tenant_id, body.reason, context.request_id)
     return await _read(session, tenant)
 
 
-@router.post("/tenants/{tenant_id}/reactivate", responses=responses(NotFoundError, TenantStateError))
+@router.post(
+    "/tenants/{tenant_id}/reactivate", responses=responses(NotFoundError, TenantStateError, FreshSignInRequiredError)
+)
 async def reactivate_tenant(
-    tenant_id: UUID, body: Reason, operator: CurrentOperator, session: PlatformSessionDep, context: ContextDep
+    tenant_id: UUID, body: Reason, operator: FreshOperatorSignIn, session: PlatformSessionDep, context: ContextDep
 ) -> TenantRead:
     """Serve a suspended practice again."""
-    tenant = await service.reactivate_tenant(session, operator.id, tenant_id, body.reason, context.request_id)
+    tenant = await service.reactivate_tenant(session, operator.account.id, tenant_id, body.reason, context.request_id)
     return await _read(session, tenant)
 
 

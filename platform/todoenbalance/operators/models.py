@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import PlatformBase
 from todoenbalance.kit.security.attempts import SignInAttemptColumns, attempts_index
-from todoenbalance.kit.security.factors import PasskeyColumns, RecoveryCodeColumns, TotpColumns
+from todoenbalance.kit.security.factors import PasskeyColumns, RecoveryCodeColumns, TotpColumns, totp_index
 from todoenbalance.kit.security.links import OneTimeTokenColumns
 from todoenbalance.kit.security.sign_ins import RefreshTokenColumns, SignInColumns
 
@@ -48,11 +48,12 @@ class OperatorSignInAttempt(SignInAttemptColumns, PlatformBase):
 
 
 class OperatorTotpAuthenticator(TotpColumns, PlatformBase):
-    """An operator's authenticator app; one each."""
+    """An operator's authenticator app; one each, and one that is being set up in its place."""
 
     __tablename__ = "operator_totp_authenticators"
+    __table_args__ = (totp_index("operator_totp_authenticators"),)
 
-    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"), unique=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(_OPERATOR, ondelete="CASCADE"))
 
 
 class OperatorRecoveryCode(RecoveryCodeColumns, PlatformBase):

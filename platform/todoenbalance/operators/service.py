@@ -13,7 +13,10 @@ from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError, ProblemError
 from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device
+from todoenbalance.kit.security.lockout import Lockout
 from todoenbalance.kit.security.passwords import MIN_LENGTH, hash_password, verify_password
 from todoenbalance.kit.security.sign_ins import (
     EndReason,
@@ -23,12 +26,20 @@ from todoenbalance.kit.security.sign_ins import (
     SignIns,
     Started,
 )
+from todoenbalance.kit.security.strength import DEFAULT_RULES, check_strength
 from todoenbalance.kit.security.tokens import InvalidTokenError, TokenSigner
-from todoenbalance.kit.settings import AuthSettings, Settings
-from todoenbalance.operators.models import AuditEntry, Operator, OperatorRefreshToken, OperatorSignIn
+from todoenbalance.kit.settings import AuthSettings, PasswordSettings, Settings
+from todoenbalance.operators.models import (
+    AuditEntry,
+    Operator,
+    OperatorRefreshToken,
+    OperatorSignIn,
+    OperatorSignInAttempt,
+)
 from todoenbalance.operators.repository import OperatorRepository
 
 AUDIENCE = "operator"
+_log = get_logger("operators")
 
 
 class PasswordTooShortError(ProblemError):
@@ -62,12 +73,24 @@ class SignedInOperator:
     needs_second_factor: bool
 
 
-async def create_operator(
-    session: PlatformSession, *, email: str, password: str, first_name: str = "", last_name: str = ""
-) -> Operator:
-    """A new operator. Raises :class:`EmailTakenError`, :class:`PasswordTooShortError`."""
+async def check_new_password(password: str, rules: PasswordSettings, *about: str, field: str = "password") -> None:
+    """Raises :class:`PasswordTooShortError`, ``WeakPasswordError``."""
     if len(password) < MIN_LENGTH:
         raise PasswordTooShortError(minimum=MIN_LENGTH)
+    await check_strength(password, rules, about, field=field)
+
+
+async def create_operator(
+    session: PlatformSession,
+    *,
+    email: str,
+    password: str,
+    first_name: str = "",
+    last_name: str = "",
+    rules: PasswordSettings = DEFAULT_RULES,
+) -> Operator:
+    """A new operator. Raises :class:`EmailTakenError`, :class:`PasswordTooShortError`, ``WeakPasswordError``."""
+    await check_new_password(password, rules, email, first_name, last_name)
     operators = OperatorRepository(session)
     if await operators.find_by_email(email) is not None:
         raise EmailTakenError
@@ -90,8 +113,23 @@ async def find_operator_by_email(session: PlatformSession, email: str) -> Operat
     return await OperatorRepository(session).find_by_email(email)
 
 
-async def authenticate(session: PlatformSession, email: str, password: str) -> Operator:
-    """The operator with this e-mail and password. Raises :class:`InvalidCredentialsError`."""
+def lockout_of(session: PlatformSession, runtime: Runtime) -> Lockout:
+    """The count of operators' failures."""
+    return Lockout(session, OperatorSignInAttempt, runtime.settings.auth.lockout, runtime.signer)
+
+
+def password_subject(email: str) -> str:
+    """What failures of operators' passwords are counted by."""
+    return f"operator:{email.lower()}"
+
+
+async def authenticate(session: PlatformSession, runtime: Runtime, email: str, password: str) -> Operator:
+    """The operator with this e-mail and password, locked.
+
+    Raises :class:`InvalidCredentialsError`, and ``AccountLockedError`` after too many failures in a row.
+    """
+    lockout, subject = lockout_of(session, runtime), password_subject(email)
+    await lockout.check(subject)
     operators = OperatorRepository(session)
     found = await operators.find_by_email(email)
     hashed = found.hashed_password if found else None
@@ -99,7 +137,11 @@ async def authenticate(session: PlatformSession, email: str, password: str) -> O
     right, upgraded = await verify_password(password, hashed)
     operator = await operators.lock(found.id) if found and right else None
     if operator is None or not operator.is_active or operator.hashed_password != hashed:
+        if await lockout.failed(subject) and found:
+            record(session, found.id, "operator.locked_out")
+            _log.warning("operator_locked_out", operator_id=str(found.id))
         raise InvalidCredentialsError
+    await lockout.succeeded(subject)
     if upgraded:
         operator.hashed_password = upgraded
     return operator
@@ -112,6 +154,12 @@ def session_limits(auth: AuthSettings) -> SessionLimits:
 
 def _sign_ins(session: PlatformSession, auth: AuthSettings) -> SignIns[OperatorSignIn, OperatorRefreshToken]:
     return SignIns(session, OperatorSignIn, OperatorRefreshToken, session_limits(auth))
+
+
+async def check_still_signed_in(session: PlatformSession, auth: AuthSettings, session_id: UUID) -> None:
+    """Under the operator's lock: that nobody has ended the sign-in meanwhile. Raises :class:`InvalidTokenError`."""
+    if await _sign_ins(session, auth).find_live(session_id) is None:
+        raise InvalidTokenError
 
 
 async def start_session(

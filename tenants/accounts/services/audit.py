@@ -17,6 +17,12 @@ async def list_staff_actions(
     return await AccountRepository(session).page_of_actions(limit=limit, cursor=cursor)
 
 
+def describe_change(changes: dict[str, Any]) -> dict[str, Any]:
+    """What the audit trail says of a change to a colleague: which fields, and what power they have now. No names."""
+    power = {name: changes[name] for name in ("role", "is_active") if name in changes}
+    return {"fields": sorted(changes), **power}
+
+
 def record_staff_action(
     session: TenantSession,
     staff_id: UUID | None,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Select
 from sqlalchemy.exc import IntegrityError
 
-from tenants.accounts.errors import EmailTakenError, InvalidOneTimeTokenError
+from tenants.accounts.errors import EmailTakenError
 from tenants.accounts.events import (
     CLIENT_PASSWORD_FORGOTTEN,
     CLIENT_REGISTERED,
@@ -16,15 +17,17 @@ from tenants.accounts.events import (
 )
 from tenants.accounts.models import AccountKind, Client
 from tenants.accounts.repository import AccountRepository
-from tenants.accounts.services import sign_ins
-from tenants.accounts.services.links import PASSWORD_RESET, VERIFICATION
+from tenants.accounts.services.email_changes import give_up_changes
+from tenants.accounts.services.links import VERIFICATION, spend_link
+from tenants.privacy.service import record_consent
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.security.passwords import hash_password
-from todoenbalance.kit.security.sign_ins import EndReason
+from todoenbalance.kit.security.strength import DEFAULT_RULES, check_strength
+from todoenbalance.kit.settings import PasswordSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,17 @@ class NewClient:
     timezone: str
 
 
-async def register_client(session: TenantSession, new: NewClient, *, reveal_taken: bool) -> Client:
+async def register_client(
+    session: TenantSession, new: NewClient, *, reveal_taken: bool, rules: PasswordSettings = DEFAULT_RULES
+) -> Client:
     """A new client, or, for an e-mail that is taken, the look of one.
 
     Where the practice does not reveal taken addresses the caller can't tell the two apart; the owner of
-    the address gets a mail instead. Raises :class:`EmailTakenError` only with ``reveal_taken``.
+    the address gets a mail instead. Raises :class:`EmailTakenError` only with ``reveal_taken``, and
+    ``WeakPasswordError``.
     """
     await give_connection_back(session)
+    await check_strength(new.password, rules, (new.email, new.first_name, new.last_name))
     hashed = await hash_password(new.password)
     accounts = AccountRepository(session)
     now = clock.now()
@@ -66,6 +73,7 @@ async def register_client(session: TenantSession, new: NewClient, *, reveal_take
     )
     existing = await accounts.find_client_by_email(new.email)
     if existing is None and await _insert(session, client):
+        await record_consent(session, client.id, locale=client.locale)
         await publish(session, CLIENT_REGISTERED, {"client_id": str(client.id)})
         return client
     if reveal_taken:
@@ -86,12 +94,32 @@ async def _insert(session: TenantSession, account: Client) -> bool:
     return True
 
 
-async def get_client(session: TenantSession, client_id: UUID) -> Client:
-    """A client by id. Raises :class:`NotFoundError`."""
-    client = await AccountRepository(session).find_client(client_id)
+async def get_client(session: TenantSession, client_id: UUID, *, among: Select[tuple[UUID]] | None = None) -> Client:
+    """A client by id, if they are ``among`` those that the caller may know of. Raises :class:`NotFoundError`."""
+    accounts = AccountRepository(session)
+    if among is None:
+        client = await accounts.find_client(client_id)
+    else:
+        client = await accounts.find_client_among(client_id, among)
     if client is None:
         raise NotFoundError
     return client
+
+
+async def hold_client(session: TenantSession, client_id: UUID) -> Client:
+    """A client by id, kept as they are until the transaction ends: nobody erases them meanwhile.
+
+    Raises :class:`NotFoundError`, also for someone whose data were erased.
+    """
+    client = await AccountRepository(session).hold_client(client_id)
+    if client is None or client.erased_at is not None:
+        raise NotFoundError
+    return client
+
+
+async def is_erased(session: TenantSession, client_id: UUID) -> bool:
+    """Whether a client's data have been erased, as of this moment."""
+    return await AccountRepository(session).is_erased(client_id)
 
 
 async def find_clients(session: TenantSession, client_ids: Collection[UUID]) -> dict[UUID, Client]:
@@ -100,10 +128,15 @@ async def find_clients(session: TenantSession, client_ids: Collection[UUID]) -> 
 
 
 async def list_clients(
-    session: TenantSession, *, search: str | None = None, limit: int = 50, cursor: str | None = None
+    session: TenantSession,
+    *,
+    search: str | None = None,
+    among: Select[tuple[UUID]] | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
 ) -> tuple[list[Client], str | None]:
-    """A page of clients, newest first."""
-    return await AccountRepository(session).page_of_clients(search=search, limit=limit, cursor=cursor)
+    """A page of clients, newest first; ``among`` those that the caller may know of."""
+    return await AccountRepository(session).page_of_clients(search=search, among=among, limit=limit, cursor=cursor)
 
 
 async def count_clients(session: TenantSession) -> int:
@@ -112,8 +145,10 @@ async def count_clients(session: TenantSession) -> int:
 
 
 async def update_client(session: TenantSession, client_id: UUID, changes: dict[str, Any]) -> Client:
-    """Change a client's own profile fields. Raises :class:`NotFoundError`."""
-    client = await get_client(session, client_id)
+    """Change a client's own profile fields. Raises :class:`NotFoundError`, also for someone erased meanwhile."""
+    client = await AccountRepository(session).lock_account(AccountKind.CLIENT, client_id)
+    if not isinstance(client, Client) or client.erased_at is not None:
+        raise NotFoundError
     for name, value in changes.items():
         setattr(client, name, value)
     return client
@@ -127,14 +162,13 @@ async def request_verification(session: TenantSession, email: str) -> None:
 
 
 async def verify_client_email(session: TenantSession, token: str) -> Client:
-    """Mark the address of the link's client as verified. Raises :class:`InvalidOneTimeTokenError`."""
-    accounts = AccountRepository(session)
-    row = await accounts.find_one_time_token(token, VERIFICATION)
-    client = await accounts.find_client(row.account_id) if row else None
-    if row is None or client is None or not client.is_active:
-        raise InvalidOneTimeTokenError
+    """Mark the address of the link's client as verified. Raises ``InvalidOneTimeTokenError``."""
+    _row, client = await spend_link(session, AccountKind.CLIENT, token, VERIFICATION)
+    assert isinstance(client, Client)  # noqa: S101 - of that kind
+    if not client.is_verified:  # a change asked for before did without the word of this address
+        await give_up_changes(session, client)
     client.is_verified = True
-    await accounts.void_one_time_tokens(client.id, VERIFICATION)
+    await AccountRepository(session).void_one_time_tokens(client.id, VERIFICATION)
     return client
 
 
@@ -143,18 +177,3 @@ async def request_password_reset(session: TenantSession, email: str) -> None:
     client = await AccountRepository(session).find_client_by_email(email)
     if client is not None and client.is_active:
         await publish(session, CLIENT_PASSWORD_FORGOTTEN, {"client_id": str(client.id)})
-
-
-async def reset_password(session: TenantSession, token: str, password: str) -> Client:
-    """Set a new password and end every sign-in. Raises :class:`InvalidOneTimeTokenError`."""
-    hashed = await hash_password(password)
-    accounts = AccountRepository(session)
-    row = await accounts.find_one_time_token(token, PASSWORD_RESET)
-    client = await accounts.lock_account(AccountKind.CLIENT, row.account_id) if row else None
-    if row is None or not isinstance(client, Client) or not client.is_active:
-        raise InvalidOneTimeTokenError
-    client.hashed_password = hashed
-    client.is_verified = True  # the link reached the address
-    await accounts.void_one_time_tokens(client.id, PASSWORD_RESET)
-    await sign_ins.end_all(session, AccountKind.CLIENT, client.id, EndReason.PASSWORD_CHANGED)
-    return client

@@ -7,9 +7,11 @@ from uuid import UUID
 from tenants.accounts.errors import InvalidCredentialsError
 from tenants.accounts.models import AccountKind, Client, RefreshToken, SignIn, Staff
 from tenants.accounts.repository import AccountRepository
+from tenants.accounts.services.lockouts import announce_lock, lockout_of, password_subject
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
+from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device
 from todoenbalance.kit.security.passwords import verify_password
 from todoenbalance.kit.security.sign_ins import (
@@ -19,6 +21,7 @@ from todoenbalance.kit.security.sign_ins import (
     SignInMethod,
     SignIns,
     Started,
+    check_fresh,
 )
 from todoenbalance.kit.security.tokens import InvalidTokenError, TokenSigner
 from todoenbalance.kit.settings import AuthSettings
@@ -68,37 +71,83 @@ def _sign_ins(session: TenantSession, auth: AuthSettings, kind: AccountKind) -> 
     return SignIns(session, SignIn, RefreshToken, session_limits(kind, auth))
 
 
-async def authenticate_client(session: TenantSession, email: str, password: str) -> Client:
-    """The client with this e-mail and password, locked. Raises :class:`InvalidCredentialsError`."""
+async def authenticate_client(session: TenantSession, runtime: Runtime, email: str, password: str) -> Client:
+    """The client with this e-mail and password, locked.
+
+    Raises :class:`InvalidCredentialsError`, and ``AccountLockedError`` after too many failures in a row.
+    """
     found = await AccountRepository(session).find_client_by_email(email)
-    account = await _authenticate(session, AccountKind.CLIENT, found, password)
+    account = await _authenticate(session, runtime, Attempt(AccountKind.CLIENT, email, found), password)
     if not isinstance(account, Client):
         raise InvalidCredentialsError
     return account
 
 
-async def authenticate_staff(session: TenantSession, email: str, password: str) -> Staff:
-    """The member of staff with this e-mail and password, locked. Raises :class:`InvalidCredentialsError`."""
+async def authenticate_staff(session: TenantSession, runtime: Runtime, email: str, password: str) -> Staff:
+    """The member of staff with this e-mail and password, locked.
+
+    Raises :class:`InvalidCredentialsError`, and ``AccountLockedError`` after too many failures in a row.
+    """
     found = await AccountRepository(session).find_staff_by_email(email)
-    account = await _authenticate(session, AccountKind.STAFF, found, password)
+    account = await _authenticate(session, runtime, Attempt(AccountKind.STAFF, email, found), password)
     if not isinstance(account, Staff):
         raise InvalidCredentialsError
     return account
 
 
-async def _authenticate(
-    session: TenantSession, kind: AccountKind, found: Client | Staff | None, password: str
-) -> Client | Staff:
-    """Check the password with no connection in hand, then make sure under the lock that it still counts."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try to sign in: the address as it was typed, and whose it is, if anyone's."""
+
+    kind: AccountKind
+    email: str
+    account: Client | Staff | None
+
+
+async def _authenticate(session: TenantSession, runtime: Runtime, attempt: Attempt, password: str) -> Client | Staff:
+    """Check the password with no connection in hand, then make sure under the lock that it still counts.
+
+    An unknown address takes the same steps as a known one with a wrong password.
+    """
+    lockout, subject = lockout_of(session, runtime), password_subject(attempt.kind, attempt.email)
+    await lockout.check(subject)
+    found = attempt.account
     hashed = found.hashed_password if found else None
     await give_connection_back(session)
     right, upgraded = await verify_password(password, hashed)
-    account = await AccountRepository(session).lock_account(kind, found.id) if found and right else None
+    account = await AccountRepository(session).lock_account(attempt.kind, found.id) if found and right else None
     if account is None or not account.is_active or account.hashed_password != hashed:
+        if await lockout.failed(subject):
+            await announce_lock(session, found)
         raise InvalidCredentialsError
+    await lockout.succeeded(subject)
     if upgraded:
         account.hashed_password = upgraded
     return account
+
+
+async def check_password(
+    session: TenantSession, runtime: Runtime, account: Client | Staff, password: str
+) -> Client | Staff:
+    """The account, locked, if ``password`` is its own: asked once more of someone who is signed in.
+
+    Counts like a sign-in. Raises :class:`InvalidCredentialsError`, ``AccountLockedError``.
+    """
+    kind = AccountKind.CLIENT if isinstance(account, Client) else AccountKind.STAFF
+    return await _authenticate(session, runtime, Attempt(kind, account.email, account), password)
+
+
+def check_freshly_signed_in(found: ClientSignIn | StaffSignIn, auth: AuthSettings) -> None:
+    """Raises ``FreshSignInRequiredError`` unless they have proved lately who they are."""
+    check_fresh(found.sign_in, timedelta(minutes=auth.fresh_minutes))
+
+
+async def check_still_signed_in(
+    session: TenantSession, auth: AuthSettings, kind: AccountKind, session_id: UUID
+) -> None:
+    """Under the account's lock: that nobody has ended the sign-in meanwhile. Raises :class:`InvalidTokenError`."""
+    if await _sign_ins(session, auth, kind).find_live(session_id) is None:
+        raise InvalidTokenError
 
 
 async def start_session(
@@ -189,6 +238,12 @@ async def revoke_session(session: TenantSession, kind: AccountKind, account_id: 
     if row is None or row.account_kind != kind or row.account_id != account_id:
         raise NotFoundError
     await accounts.end_sign_in(session_id, EndReason.REVOKED)
+
+
+async def end_others(session: TenantSession, kind: AccountKind, account_id: UUID, session_id: UUID) -> None:
+    """Sign an account out everywhere but in the sign-in that asks for it."""
+    await AccountRepository(session).lock_account(kind, account_id)
+    await end_all(session, kind, account_id, EndReason.REVOKED, besides=session_id)
 
 
 async def confirm_session(

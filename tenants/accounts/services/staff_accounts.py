@@ -5,20 +5,21 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
-from tenants.accounts.errors import EmailTakenError, InvalidOneTimeTokenError, LastOwnerError
+from tenants.accounts.errors import EmailTakenError, LastOwnerError, NotInvitedError
 from tenants.accounts.events import STAFF_INVITED
 from tenants.accounts.models import AccountKind, Staff, StaffRole
 from tenants.accounts.repository import AccountRepository
 from tenants.accounts.services import sign_ins
-from tenants.accounts.services.links import INVITATION, make_one_time_token
+from tenants.accounts.services.links import INVITATION, make_one_time_token, read_link, spend_link
 from todoenbalance.kit import clock
-from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.security.passwords import hash_password
 from todoenbalance.kit.security.sign_ins import EndReason
-from todoenbalance.kit.settings import AuthSettings
+from todoenbalance.kit.security.strength import DEFAULT_RULES, check_strength
+from todoenbalance.kit.settings import AuthSettings, PasswordSettings
 
 
 async def get_staff(session: TenantSession, staff_id: UUID) -> Staff:
@@ -84,20 +85,32 @@ async def invite_staff(
     return staff, token
 
 
-async def accept_invitation(session: TenantSession, token: str, password: str) -> Staff:
+async def invite_again(session: TenantSession, staff_id: UUID) -> Staff:
+    """Mail someone's invitation once more. Raises :class:`NotFoundError`, :class:`NotInvitedError`."""
+    staff = await get_staff(session, staff_id)
+    if not staff.is_active or staff.accepted_at is not None:
+        raise NotInvitedError
+    await publish(session, STAFF_INVITED, {"staff_id": str(staff.id)})
+    return staff
+
+
+async def accept_invitation(
+    session: TenantSession, token: str, password: str, *, rules: PasswordSettings = DEFAULT_RULES
+) -> Staff:
     """Set the invited person's password; every other invitation of theirs is void then.
 
-    Raises :class:`InvalidOneTimeTokenError`.
+    Raises ``InvalidOneTimeTokenError``, ``WeakPasswordError`` (the link stays good).
     """
+    invited = await read_link(session, AccountKind.STAFF, token, INVITATION)
+    about = (invited.email, invited.first_name, invited.last_name)
+    await give_connection_back(session)
+    await check_strength(password, rules, about)
     hashed = await hash_password(password)
-    accounts = AccountRepository(session)
-    row = await accounts.find_one_time_token(token, INVITATION)
-    staff = await accounts.lock_account(AccountKind.STAFF, row.account_id) if row else None
-    if row is None or not isinstance(staff, Staff) or not staff.is_active:
-        raise InvalidOneTimeTokenError
+    _row, staff = await spend_link(session, AccountKind.STAFF, token, INVITATION)
+    assert isinstance(staff, Staff)  # noqa: S101 - of that kind
     staff.hashed_password = hashed
     staff.accepted_at = clock.now()
-    await accounts.void_one_time_tokens(staff.id, INVITATION)
+    await AccountRepository(session).void_one_time_tokens(staff.id, INVITATION)
     return staff
 
 
@@ -119,7 +132,8 @@ async def change_staff(
     if not isinstance(staff, Staff):
         raise NotFoundError
     loses_owner = (role not in (None, StaffRole.OWNER)) or is_active is False
-    if [owner.id for owner in owners] == [staff.id] and loses_owner:
+    # Who has not accepted the invitation yet may never do so: the practice would be nobody's.
+    if [owner.id for owner in owners if owner.accepted_at is not None] == [staff.id] and loses_owner:
         raise LastOwnerError
     if role is not None:
         staff.role = role

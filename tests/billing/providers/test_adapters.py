@@ -1,6 +1,7 @@
 """What the port promises, held against the adapters; and where the sandbox is refused."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -112,7 +113,7 @@ class TestSandbox:
         self, runtime: Runtime, practice: TenantContext, changes: dict[str, object]
     ) -> None:
         settings = runtime.settings.model_copy(update=changes)
-        elsewhere = Runtime(settings, runtime.database, runtime.signer, runtime.vault)
+        elsewhere = replace(runtime, settings=settings)
         assert usable_methods(settings, ["sandbox", "offline"]) == ["offline"]
         with pytest.raises(MethodNotOfferedError):
             await provider_for(elsewhere, practice, "sandbox")

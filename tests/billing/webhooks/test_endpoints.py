@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -178,7 +179,7 @@ class TestSending:
             port = listening.getsockname()[1]
             own = SandboxSettings(webhook_base_url=f"http://127.0.0.1:{port}")
             settings = runtime.settings.model_copy(update={"sandbox": own})
-            reachable = Runtime(settings, runtime.database, runtime.signer, runtime.vault)
+            reachable = replace(runtime, settings=settings)
             app = create_app(reachable)
             server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning", log_config=None))
             serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -214,7 +215,7 @@ class TestSending:
             closed.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
             own = SandboxSettings(webhook_base_url=f"http://127.0.0.1:{closed.getsockname()[1]}")
             settings = runtime.settings.model_copy(update={"sandbox": own})
-            desk = await make_desk(Runtime(settings, runtime.database, runtime.signer, runtime.vault), practice)
+            desk = await make_desk(replace(runtime, settings=settings), practice)
             await desk.decide(await desk.start(await desk.book()), webhook=WebhookMode.NORMAL)
             await desk.run()
             (row,) = [row for row in await queued(runtime, practice) if row.topic == sandbox.SEND_WEBHOOK]

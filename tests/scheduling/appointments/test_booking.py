@@ -78,8 +78,8 @@ class TestBooking:
         assert answer.status_code == 201
         made = answer.json()
         assert set(made) == {
-            "id", "status", "service_id", "practitioner_id", "client_id", "starts_at", "ends_at", "price",
-            "amount_due", "hold_expires_at", "location_kind", "meeting_url", "notes", "created_at",
+            "id", "status", "service_id", "practitioner_id", "client_id", "dependant_id", "starts_at", "ends_at",
+            "price", "amount_due", "hold_expires_at", "location_kind", "meeting_url", "notes", "created_at",
         }  # fmt: skip
         assert made["status"] == "confirmed"
         assert made["practitioner_id"] == str(offer.practitioner_id)

@@ -12,6 +12,8 @@ from billing.payments.models import Payment, Refund
 from scheduling.appointments.events import APPOINTMENT_CANCELLED, APPOINTMENT_MOVED, APPOINTMENT_REMINDER
 from scheduling.appointments.service import ConfirmOutcome, confirm_offline, confirm_paid, expire_hold
 from scheduling.catalogue.models import Practitioner, ServicePractitioner
+from tenants.accounts.models import AccountKind
+from tenants.accounts.services.sign_ins import start_session
 from tests.conftest import HttpFactory
 from tests.scheduling.conftest import MONDAY
 from tests.support.events import queued
@@ -334,9 +336,11 @@ class TestCancelling:
             answer = await client.post(f"/api/v1/appointments/{lost['id']}/cancel")
             assert_problem(answer, 409, "invalid_appointment_state")
         with clock.at(MONDAY + minutes(60)):
-            audience = f"client:{practice.key}"
-            token = runtime.signer.issue(UUID(soon["client_id"]), audience, timedelta(minutes=5))
-            client.headers["Authorization"] = f"Bearer {token}"
+            async with runtime.database.tenant(practice) as session:
+                pair = await start_session(
+                    session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, UUID(soon["client_id"])
+                )
+            client.headers["Authorization"] = f"Bearer {pair.access_token}"
             path = f"/api/v1/appointments/{soon['id']}"
             assert_problem(await client.post(f"{path}/cancel"), 409, "invalid_appointment_state")
             to = {"starts_at": WEDNESDAY.isoformat()}

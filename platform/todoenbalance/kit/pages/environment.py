@@ -10,6 +10,7 @@ from todoenbalance.kit.money import Money
 from todoenbalance.kit.pages.catalogue import Catalogue
 from todoenbalance.kit.pages.sentences import SENTENCES
 from todoenbalance.kit.pages.static import static_url
+from todoenbalance.kit.security.devices import describe_user_agent
 from todoenbalance.kit.web.context import LOCALES
 
 _HERE = Path(__file__).parent
@@ -44,6 +45,7 @@ class Pages:
             newstyle=True,
         )
         environment.globals.update(static_url=static_url, locale=locale)
+        environment.filters["device"] = describe_user_agent
         environment.filters["money"] = lambda amount, currency: Money(amount, currency).format(locale)
         return environment
 

@@ -105,7 +105,7 @@ class Form:
         if isinstance(problem, InvalidInputError):
             for error in problem.errors:
                 name = self._field(error["loc"][1:])
-                self.errors.setdefault(name, self._sentence(error["type"], {}) or str(error["msg"]))
+                self.errors.setdefault(name, self._sentence(error["type"], {}) or problem.sentence_for(error, locale))
         elif not isinstance(problem, FormRefusedError):
             self.errors.setdefault("", problem.detail(locale))
         return 422 if problem.status == 401 else problem.status

@@ -57,13 +57,19 @@ class FormGuard:
     def check(self, token: str) -> None:
         """Raises :class:`FormNotOursError` unless the request's form is one of this visitor's."""
         known = self._session_id is not None or bool(self._cookie)
-        right = known and hmac.compare_digest(token.encode(), self._digest().encode())
+        # By every key: a rotation must not make a form void that somebody is filling in.
+        right = known and any(
+            hmac.compare_digest(token.encode(), digest.encode())
+            for digest in self._runtime.signer.digests(f"form:{self._bound_to()}")
+        )
         if not right or not is_same_origin(self._request, self._runtime.settings):
             raise FormNotOursError
 
     def _digest(self) -> str:
-        bound_to = f"session:{self._session_id}" if self._session_id is not None else f"cookie:{self._cookie}"
-        return self._runtime.signer.digest(f"form:{bound_to}")
+        return self._runtime.signer.digest(f"form:{self._bound_to()}")
+
+    def _bound_to(self) -> str:
+        return f"session:{self._session_id}" if self._session_id is not None else f"cookie:{self._cookie}"
 
 
 def is_same_origin(request: Request, settings: Settings) -> bool:

@@ -83,7 +83,10 @@ class Page:
 
     def render_refused(self, template: str, form: Form, problem: ProblemError, **values: Any) -> HTMLResponse:
         """The form once more, with what is wrong with it."""
-        return self.render(template, status=form.refuse(problem, self.locale), form=form, **values)
+        response = self.render(template, status=form.refuse(problem, self.locale), form=form, **values)
+        if problem.status == 429:
+            response.headers.update(problem.headers)
+        return response
 
     def _form_token(self) -> Markup:
         return Markup('<input type="hidden" name="{}" value="{}">').format(TOKEN_FIELD, self._guard.token())

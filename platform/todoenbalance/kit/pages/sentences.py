@@ -24,6 +24,7 @@ SENTENCES: dict[str, str] = {
     "string_pattern_mismatch": _("It is not written in the right way."),
     "value_error": _("This is not valid. Check how it is written."),
     "email.value_error": _("Write an e-mail address like name@example.com."),
+    "same_email": _("That is the address of the account already."),
     "timezone.value_error": _("Choose a time zone of the list."),
     "consent": _("To open an account you need to accept this."),
     "money": _("Write an amount like 45.00."),

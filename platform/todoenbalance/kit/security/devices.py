@@ -20,3 +20,36 @@ class Device:
 
 
 UNKNOWN_DEVICE = Device()
+
+
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def describe_user_agent(user_agent: str) -> str:
+    """``Firefox, Windows`` for a browser's ``User-Agent``; a program's own word as it is; empty for none.
+
+    Good enough for "was that me?"; nothing is decided by it. Browsers name their ancestors too, so the order counts.
+    """
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
+    if browser is None:
+        return user_agent
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
+    return f"{browser}, {system}" if system else browser

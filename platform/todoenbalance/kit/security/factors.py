@@ -1,9 +1,10 @@
 """Second factors as they are stored: authenticator app, recovery codes, passkeys. ``account_id`` is the table's own."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import BigInteger, String, Text
+from sqlalchemy import BigInteger, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 
@@ -19,15 +20,24 @@ class TotpColumns:
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     last_step: Mapped[int | None] = mapped_column(BigInteger)
+    if TYPE_CHECKING:
+        account_id: Mapped[UUID]
+
+
+def totp_index(table: str) -> Index:
+    """One authenticator that counts and one that is being set up, for each account."""
+    return Index(f"uq_{table}_account_id", "account_id", text("(activated_at IS NULL)"), unique=True)
 
 
 class RecoveryCodeColumns:
-    """A code for the day the telephone is lost; works once."""
+    """A code for the day the telephone is lost; works once. ``code_hash``: see ``recovery_codes``."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     code_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    if TYPE_CHECKING:
+        account_id: Mapped[UUID]
 
 
 class PasskeyColumns:
@@ -42,3 +52,5 @@ class PasskeyColumns:
     is_backed_up: Mapped[bool]
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
+    if TYPE_CHECKING:
+        account_id: Mapped[UUID]

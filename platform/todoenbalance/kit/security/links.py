@@ -1,6 +1,7 @@
 """One-time tokens: mailed links and challenges, stored hashed, used once, soon expired."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import String
@@ -17,3 +18,5 @@ class OneTimeTokenColumns:
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    if TYPE_CHECKING:
+        account_id: Mapped[UUID]

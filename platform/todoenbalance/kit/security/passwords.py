@@ -8,12 +8,23 @@ import asyncio
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
+from pwdlib.hashers.base import ensure_bytes
 from pwdlib.hashers.bcrypt import BcryptHasher
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
 
-_hash = PasswordHash((Argon2Hasher(), BcryptHasher()))
+_BCRYPT_BYTES = 72
+
+
+class _ImportedBcryptHasher(BcryptHasher):
+    """Bcrypt reads 72 bytes; the libraries that made the imported hashes dropped the rest, ours would raise."""
+
+    def verify(self, password: str | bytes, hash: str | bytes) -> bool:  # noqa: A002 - the base class's name
+        return super().verify(ensure_bytes(password)[:_BCRYPT_BYTES], hash)
+
+
+_hash = PasswordHash((Argon2Hasher(), _ImportedBcryptHasher()))
 _decoy = _hash.hash("decoy of equal cost")
 
 

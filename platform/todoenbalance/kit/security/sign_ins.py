@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import ColumnElement
 
 from todoenbalance.kit import clock
+from todoenbalance.kit.database import give_connection_back
 from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.security.devices import Device
@@ -269,9 +270,10 @@ class SignIns(Generic[SignInRow, TokenRow]):
         return list((await self._session.scalars(statement)).all())
 
     async def touch(self, sign_in: SignInRow) -> None:
-        """Note that a sign-in is being used, once a minute at most.
+        """Note that a sign-in is being used, once a minute at most, in a transaction of its own.
 
-        Not by way of the loaded row: a request may still give its connection back after this.
+        Called before the request has written anything. Its row must not stay locked while the request waits for
+        the account's: who ends an account's sign-ins takes the locks the other way round.
         """
         now = clock.now()
         if now - sign_in.last_seen_at < TOUCH_EVERY:
@@ -282,6 +284,7 @@ class SignIns(Generic[SignInRow, TokenRow]):
             .values(last_seen_at=now),
             execution_options={"synchronize_session": False},
         )
+        await give_connection_back(self._session)
 
     async def confirm(self, sign_in_id: UUID, *, with_second_factor: bool = False) -> None:
         """Note that the owner of a sign-in has just proved once more who they are."""

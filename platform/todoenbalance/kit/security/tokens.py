@@ -96,7 +96,15 @@ class TokenSigner:
 
     def digest(self, text: str) -> str:
         """A keyed digest (HMAC-SHA256, hex) of ``text``, for values that are looked up but not readable."""
-        return hmac.new(self._keys[self._kid].encode(), text.encode(), hashlib.sha256).hexdigest()
+        return _keyed_digest(self._keys[self._kid], text)
+
+    def digests(self, text: str) -> list[str]:
+        """The digests of ``text`` by every key, the signing one's first: what was stored before a rotation is found."""
+        return [_keyed_digest(key, text) for key in self._keys.values()]
+
+
+def _keyed_digest(key: str, text: str) -> str:
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def new_opaque_token() -> str:

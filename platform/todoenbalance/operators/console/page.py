@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from starlette.responses import Response
@@ -11,15 +12,16 @@ from tenants.accounts.auth import fresh_within
 from todoenbalance.kit.database import PlatformSession
 from todoenbalance.kit.pages.cookies import SignIn, drop_sign_in, keep_sign_in, read_sign_in
 from todoenbalance.kit.pages.environment import Pages
-from todoenbalance.kit.pages.page import Page
 from todoenbalance.kit.pages.redirects import SeeOtherError, with_next
+from todoenbalance.kit.pages.security import SecurityPage, SecurityPaths
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.security.sign_ins import EndReason, FreshSignInRequiredError, check_fresh
+from todoenbalance.kit.security.sign_ins import EndReason, FreshSignInRequiredError, SignInMethod, check_fresh
 from todoenbalance.kit.security.tokens import InvalidTokenError
 from todoenbalance.kit.web.dependencies import PlatformSessionDep, RuntimeDep
 from todoenbalance.operators import service
 from todoenbalance.operators.console.sentences import SENTENCES
 from todoenbalance.operators.models import Operator
+from todoenbalance.operators.second_factors import OperatorMultiFactor
 from todoenbalance.operators.service import SignedInOperator
 
 PAGES = Pages(Path(__file__).parent, sentences=SENTENCES)
@@ -29,8 +31,25 @@ CONFIRM_PATH = "/confirm"
 SECOND_FACTOR_PATH = "/security/second-factor"
 
 
-class VisitorPage(Page):
+def _(message: str) -> str:
+    """Marks a sentence for the catalogue; it is translated when it is shown."""
+    return message
+
+
+PATHS = SecurityPaths(
+    prefix="",
+    home="/",
+    layout="console.html",
+    step_cookie="operator-step",
+    lost=_("Whoever runs the servers can reset your second factor from the command line."),
+    password_page="/security/password",  # noqa: S106 - an address
+)
+
+
+class VisitorPage(SecurityPage):
     """A page for anyone; ``operator`` is None for someone who is not signed in."""
+
+    paths = PATHS
 
     def __init__(
         self, request: Request, runtime: Runtime, session: PlatformSession, signed_in: SignedInOperator | None
@@ -40,24 +59,34 @@ class VisitorPage(Page):
         self.signed_in = signed_in
         self.operator = signed_in.account if signed_in else None
 
+    @property
+    def steps(self) -> OperatorMultiFactor:
+        """The rules of signing in, for this request."""
+        return OperatorMultiFactor(self.session, self.runtime, self.device, self.request_id)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Operators are anywhere."""
+        return ZoneInfo("UTC")
+
     def values(self) -> dict[str, Any]:
         """For the layout."""
         return {"owner": "TODOenBALANCE", "operator": self.operator}
 
-    async def sign_in(self, response: Response, operator: Operator, *, has_second_factor: bool = False) -> None:
-        """Begin a sign-in of ``operator``, in place of the one there may be."""
+    async def sign_in(
+        self,
+        response: Response,
+        account: Operator,
+        method: SignInMethod = SignInMethod.PASSWORD,
+        *,
+        has_second_factor: bool = False,
+    ) -> None:
+        """Begin a sign-in of ``account``, in place of the one there may be."""
         auth = self.runtime.settings.auth
         if self.session_id is not None:
             await service.end_session_by_id(self.session, auth, self.session_id, EndReason.REPLACED)
-        pair = await service.start_session(
-            self.session,
-            self.runtime.signer,
-            auth,
-            operator,
-            device=self.device,
-            has_second_factor=has_second_factor,
-        )
-        sign_in = SignIn(operator.id, pair.session_id)
+        pair = await self.steps.start(account, method, has_second_factor=has_second_factor)
+        sign_in = SignIn(account.id, pair.session_id)
         keep_sign_in(response, self.runtime, COOKIE, AUDIENCE, sign_in, service.session_limits(auth).absolute)
 
     async def sign_out(self, response: Response) -> None:
@@ -103,7 +132,9 @@ async def incomplete_operator_page(visitor: Visitor) -> OperatorPage:
     """Someone signed in, also if they still owe a second factor; others are sent to sign in and come back."""
     if visitor.operator is None:
         raise SeeOtherError(with_next("/sign-in", visitor.request))
-    return OperatorPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+    page = OperatorPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
+    page.needs_second_factor = page.signed_in.needs_second_factor
+    return page
 
 
 IncompleteSignedIn = Annotated[OperatorPage, Depends(incomplete_operator_page)]

@@ -4,22 +4,38 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from babel import Locale
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from tenants.provisioning.service import NewOwner, NewTenant
 from tenants.registry import service as registry
 from tenants.registry.models import Tenant, TenantStatus
+from todoenbalance.kit.database import give_connection_back
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import safe_next, see_other
+from todoenbalance.kit.pages.security import begin_sign_in, security_pages
 from todoenbalance.kit.pages.zones import zone_choices
-from todoenbalance.operators import service
-from todoenbalance.operators.console.page import OperatorPage, SignedIn, Visitor
+from todoenbalance.kit.ratelimit import LOGIN
+from todoenbalance.kit.security.passwords import MIN_LENGTH
+from todoenbalance.kit.web.context import context_of
+from todoenbalance.kit.web.limits import limit_account, limited
+from todoenbalance.operators import passwords, service
+from todoenbalance.operators.console.page import (
+    OperatorPage,
+    SignedIn,
+    Visitor,
+    incomplete_operator_page,
+    operator_page,
+    visitor_page,
+)
+from todoenbalance.operators.password_endpoints import OperatorPasswordChange
 from todoenbalance.operators.schemas import Reason, TenantIn
 
 router = APIRouter(include_in_schema=False)
+SECURITY = security_pages(visitor_page, incomplete_operator_page, operator_page)
 
+_PASSWORD_PAGE: dict[str, Any] = {"layout": "console.html", "prefix": ""}
 _LANGUAGES = (("es", "Español"), ("en", "English"))
 
 
@@ -46,18 +62,18 @@ async def show_sign_in(page: Visitor, onward: Annotated[str, Query(alias="next",
     return page.render("sign_in.html", form=page.blank_form(next=target), onward=target)
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", dependencies=[Depends(limited(LOGIN))])
 async def sign_in(page: Visitor) -> Response:
     """Sign in and go on to where one wanted to be."""
     form = await page.read_form()
     onward = safe_next(form.get("next"), "/")
     try:
-        operator = await service.authenticate(page.session, form.get("email"), form.password("password"))
+        await give_connection_back(page.session)
+        await limit_account(page.runtime, context_of(page.request), LOGIN, form.get("email"))
+        operator = await service.authenticate(page.session, page.runtime, form.get("email"), form.password("password"))
     except ProblemError as problem:
         return page.render_refused("sign_in.html", form, problem, onward=onward)
-    response = see_other(onward)
-    await page.sign_in(response, operator)
-    return response
+    return await begin_sign_in(page, operator, onward)
 
 
 @router.post("/sign-out")
@@ -67,6 +83,32 @@ async def sign_out(page: Visitor) -> Response:
     response = see_other("/sign-in")
     await page.sign_out(response)
     return response
+
+
+@router.get("/security/password")
+async def show_password_form(page: SignedIn) -> Response:
+    """The form of another password."""
+    return page.render("change_password.html", form=page.blank_form(), min_length=MIN_LENGTH, **_PASSWORD_PAGE)
+
+
+@router.post("/security/password", dependencies=[Depends(limited(LOGIN))])
+async def change_password(page: SignedIn) -> Response:
+    """Set it; the other sign-ins end."""
+    form = await page.read_form()
+    try:
+        values = {name: form.password(name) for name in ("current_password", "new_password")}
+        body = form.parse(OperatorPasswordChange, values)
+        await passwords.change_password(
+            page.session,
+            page.runtime,
+            page.signed_in,
+            body.current_password,
+            body.new_password,
+            request_id=page.request_id,
+        )
+    except ProblemError as problem:
+        return page.render_refused("change_password.html", form, problem, min_length=MIN_LENGTH, **_PASSWORD_PAGE)
+    return see_other("/security")
 
 
 @router.get("/")
@@ -84,6 +126,7 @@ def _status(page: OperatorPage, tenant: Tenant) -> tuple[str, str]:
 @router.get("/practices/new")
 async def show_new_practice(page: SignedIn) -> Response:
     """The form of a new practice."""
+    page.need_fresh("/practices/new")
     return _new_practice(page, page.blank_form(country="ES", timezone="Europe/Madrid", locale="es", currency="EUR"))
 
 
@@ -108,6 +151,7 @@ def _new_practice(page: OperatorPage, form: Form, problem: ProblemError | None =
 async def create_practice(page: SignedIn) -> Response:
     """Make it, all of it or nothing, and show its owner's invitation, which is shown once."""
     form = await page.read_form()
+    page.need_fresh("/practices/new")
     texts = {name: form.get(name) for name in ("slug", "name", "country", "timezone", "locale", "currency")}
     owner = {name: form.get(f"owner.{name}") for name in ("email", "first_name", "last_name")}
     try:
@@ -174,6 +218,7 @@ async def reactivate(page: SignedIn, tenant_id: UUID) -> Response:
 
 async def _decide(page: OperatorPage, tenant_id: UUID, *, is_suspension: bool) -> Response:
     form = await page.read_form()
+    page.need_fresh(f"/practices/{tenant_id}")
     use_case = service.suspend_tenant if is_suspension else service.reactivate_tenant
     try:
         body = form.parse(Reason, {"reason": form.get("reason")})
@@ -182,3 +227,7 @@ async def _decide(page: OperatorPage, tenant_id: UUID, *, is_suspension: bool) -
     except ProblemError as problem:
         return await _practice(page, await registry.get_tenant(page.session, tenant_id), form, problem)
     return see_other(f"/practices/{tenant_id}")
+
+
+for part in SECURITY:
+    router.include_router(part)

@@ -1,0 +1,87 @@
+"""The practice's settings: booking rules, who sees what, second factors, privacy."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from admin_portal.pages.page import SignedIn, StaffPage
+from admin_portal.practice_settings import change_practice, offered_methods
+from admin_portal.second_factors import StaffSteps
+from tenants.accounts.permissions import Permission
+from tenants.settings.models import PracticeSettings
+from tenants.settings.schemas import SettingsPatch
+from tenants.settings.service import get_practice_settings
+from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.pages.forms import Form
+from todoenbalance.kit.pages.redirects import see_other
+
+router = APIRouter(include_in_schema=False)
+
+_PATH = "/admin/settings"
+_NUMBERS = ("hold_minutes", "cancellation_notice_hours", "reminder_hours", "records_years", "invoice_years")
+_SWITCHES = ("second_factor_required", "practitioners_see_all", "reveal_taken_email")
+_TEXTS = ("contact_email", "privacy_policy_version", "privacy_policy_url")
+
+
+def _(message: str) -> str:
+    """Marks a sentence for the catalogue; it is translated when it is shown."""
+    return message
+
+
+METHOD_WORDS = {
+    "offline": _("At the practice"),
+    "sandbox": _("Test provider (no real money)"),
+}
+
+
+@router.get("/settings")
+async def show_settings(page: SignedIn) -> Response:
+    """The form with what holds now."""
+    page.need(Permission.MANAGE_SETTINGS)
+    page.need_fresh(_PATH)
+    known = await get_practice_settings(page.session)
+    form = page.blank_form(
+        **{name: getattr(known, name) for name in (*_NUMBERS, *_TEXTS)},
+        **{name: "yes" if getattr(known, name) else None for name in _SWITCHES},
+        payment_methods=known.payment_methods,
+    )
+    return _render(page, form, known)
+
+
+def _render(
+    page: StaffPage, form: Form, known: PracticeSettings, problem: ProblemError | None = None, *, is_saved: bool = False
+) -> Response:
+    offered = offered_methods(page.runtime.settings)
+    values: dict[str, Any] = {
+        "methods": [(method, page.t(METHOD_WORDS[method])) for method in offered],
+        "policy_version": known.privacy_policy_version,
+        "is_saved": is_saved,
+    }
+    if problem is not None:
+        return page.render_refused("practice_settings.html", form, problem, **values)
+    return page.render("practice_settings.html", form=form, **values)
+
+
+@router.post("/settings")
+async def change_settings(page: SignedIn, steps: StaffSteps) -> Response:
+    """Change them; what was booked keeps its terms."""
+    form = await page.read_form()
+    page.need(Permission.MANAGE_SETTINGS)
+    page.need_fresh(_PATH)
+    known = await get_practice_settings(page.session)
+    try:
+        body = form.parse(SettingsPatch, _values(form))
+        async with page.session.begin_nested():
+            await change_practice(page.session, page.runtime, steps, page.staff, body, page.request_id)
+    except ProblemError as problem:
+        return _render(page, form, known, problem)
+    return see_other(_PATH)
+
+
+def _values(form: Form) -> dict[str, Any]:
+    """The fields as the API takes them; an emptied text is None."""
+    numbers = {name: value for name in _NUMBERS if (value := form.whole(name)) is not None}
+    switches = {name: form.get(name) == "yes" for name in _SWITCHES}
+    texts = {name: form.get(name) or None for name in _TEXTS}
+    return {**numbers, **switches, **texts, "payment_methods": form.all("payment_methods")}

@@ -1,0 +1,84 @@
+"""What mails leave behind about a client: lines of the log, and in development the mails themselves."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+
+from notifications.models import EmailLog, MailboxMessage
+from notifications.recipients import OLD_ADDRESS_PREFIX, PRACTICE_CONTACT, RecipientKind
+from tenants.privacy.port import Action, DataClass, Json, Person, Reason, Treatment, listed
+from todoenbalance.kit.database import TenantSession
+
+
+class MailData:
+    """Mails to the person, and mails to the practice whose subject names them."""
+
+    name = "mails"
+    tables = frozenset({"email_logs", "mailbox_messages"})
+    classes = frozenset({DataClass.MAILS})
+
+    async def find_subjects(self, session: TenantSession, client_id: UUID) -> frozenset[UUID]:
+        """Nothing refers to a mail."""
+        del session, client_id
+        return frozenset()
+
+    async def export(self, session: TenantSession, person: Person) -> Json:
+        """Mails to the person; those to the practice, and to an address that is not theirs, are other people's."""
+        rows = [row for row in await _logs_of(session, person) if _is_theirs(row, person)]
+        return {"mails": listed(rows, "kind", "recipient", "locale", "subject", "status", "created_at", "sent_at")}
+
+    async def plan(self, session: TenantSession, person: Person) -> list[Treatment]:
+        """That a mail was sent stays; to whom and what it said does not."""
+        count = len(await _logs_of(session, person))
+        return [Treatment(DataClass.MAILS, Action.ANONYMISE, count, Reason.ACCOUNTABILITY)]
+
+    async def erase(self, session: TenantSession, person: Person) -> Json:
+        """Nothing is kept."""
+        rows = await _logs_of(session, person)
+        for row in rows:
+            row.subject = ""
+            if _is_to(row):
+                row.recipient, row.failure = "", None
+        in_mailbox = MailboxMessage.id.in_([row.id for row in rows])
+        to_them = func.lower(MailboxMessage.recipient) == person.client.email.lower()
+        await session.execute(delete(MailboxMessage).where(or_(in_mailbox, to_them)))
+        return {}
+
+
+def _ending_of(person: Person) -> str:
+    """How the key of each mail to them ends, whatever their address was then."""
+    return f":{RecipientKind.CLIENT}:{person.id}"
+
+
+def _is_to(row: EmailLog) -> bool:
+    """Whether a mail of theirs went to them, at whatever address, and not to the practice."""
+    to_practice = f":{RecipientKind.ADDRESS}:{PRACTICE_CONTACT}"
+    return f":{RecipientKind.STAFF}:" not in row.dedupe_key and not row.dedupe_key.endswith(to_practice)
+
+
+def _is_theirs(row: EmailLog, person: Person) -> bool:
+    """Whether a mail reached the person, so that they may read of it.
+
+    The address that an account asks for is not its own yet, nor is one that was never verified: what that is told
+    says whether somebody else has an account by it.
+    """
+    client, key = person.client, row.dedupe_key
+    was_old = f":{RecipientKind.ADDRESS}:{OLD_ADDRESS_PREFIX}" in key and row.subject_id in person.subject_ids
+    is_at_their_address = client.is_verified and row.recipient.lower() == client.email.lower()
+    return key.endswith(_ending_of(person)) or (_is_to(row) and (was_old or is_at_their_address))
+
+
+async def _logs_of(session: TenantSession, person: Person) -> Sequence[EmailLog]:
+    # To their address, but for nobody's account: another client who had it before, or staff who have it, are others.
+    to_address = and_(
+        func.lower(EmailLog.recipient) == person.client.email.lower(),
+        EmailLog.dedupe_key.contains(f":{RecipientKind.ADDRESS}:", autoescape=True),
+        EmailLog.dedupe_key.not_like(f"%:{RecipientKind.ADDRESS}:{PRACTICE_CONTACT}"),
+    )
+    concerned: list[ColumnElement[bool]] = [
+        EmailLog.dedupe_key.endswith(_ending_of(person), autoescape=True),
+        to_address,
+        EmailLog.subject_id.in_(person.subject_ids),
+    ]
+    return (await session.scalars(select(EmailLog).where(or_(*concerned)).order_by(EmailLog.id))).all()

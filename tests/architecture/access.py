@@ -1,0 +1,177 @@
+"""Who may call what: the one table that every route of the OpenAPI documents is held against.
+
+``anyone``: no sign-in is asked for; what is to be protected wants a proof of its own in the body (a password, a
+mailed token). ``client``. ``staff``: every role, or the roles by their letters: Owner, Manager, Practitioner,
+Reception (a practitioner besides changes their own calendar, once they have one). ``operator``. Everybody else is
+answered 401, and staff of another role 403. ``fresh``: only shortly after proving who one is, 403
+``fresh_sign_in_required`` later.
+"""
+
+TABLE = """
+GET    /api/v1/admin/appointments                                                  staff
+POST   /api/v1/admin/appointments                                                  OMR
+GET    /api/v1/admin/appointments/{appointment_id}                                 staff
+PATCH  /api/v1/admin/appointments/{appointment_id}                                 OMR
+POST   /api/v1/admin/appointments/{appointment_id}/cancel                          OMR
+POST   /api/v1/admin/appointments/{appointment_id}/confirm                         OMR
+POST   /api/v1/admin/appointments/{appointment_id}/reschedule                      OMR
+GET    /api/v1/admin/audit                                                         O
+POST   /api/v1/admin/auth/accept-invitation                                        anyone
+POST   /api/v1/admin/auth/email                                                    staff fresh
+POST   /api/v1/admin/auth/email/cancel                                             anyone
+POST   /api/v1/admin/auth/email/confirm                                            anyone
+POST   /api/v1/admin/auth/login                                                    anyone
+POST   /api/v1/admin/auth/logout                                                   anyone
+GET    /api/v1/admin/auth/me                                                       staff
+GET    /api/v1/admin/auth/mfa                                                      staff
+POST   /api/v1/admin/auth/mfa                                                      anyone
+POST   /api/v1/admin/auth/mfa/activate                                             staff fresh
+POST   /api/v1/admin/auth/mfa/enrol                                                staff fresh
+POST   /api/v1/admin/auth/mfa/passkey                                              anyone
+POST   /api/v1/admin/auth/mfa/passkey/options                                      anyone
+POST   /api/v1/admin/auth/mfa/passkeys                                             staff fresh
+POST   /api/v1/admin/auth/mfa/passkeys/options                                     staff fresh
+PATCH  /api/v1/admin/auth/mfa/passkeys/{passkey_id}                                staff
+DELETE /api/v1/admin/auth/mfa/passkeys/{passkey_id}                                staff fresh
+POST   /api/v1/admin/auth/mfa/recovery-codes                                       staff fresh
+DELETE /api/v1/admin/auth/mfa/totp                                                 staff fresh
+POST   /api/v1/admin/auth/password                                                 staff
+POST   /api/v1/admin/auth/password/forgot                                          anyone
+POST   /api/v1/admin/auth/password/reset                                           anyone
+POST   /api/v1/admin/auth/refresh                                                  anyone
+GET    /api/v1/admin/auth/sessions                                                 staff
+POST   /api/v1/admin/auth/sessions/end-others                                      staff
+DELETE /api/v1/admin/auth/sessions/{session_id}                                    staff
+POST   /api/v1/admin/auth/sudo                                                     staff
+POST   /api/v1/admin/auth/sudo/passkey/options                                     staff
+GET    /api/v1/admin/blocked-time-slots                                            staff
+POST   /api/v1/admin/blocked-time-slots                                            OMR
+GET    /api/v1/admin/blocked-time-slots/{slot_id}                                  staff
+PATCH  /api/v1/admin/blocked-time-slots/{slot_id}                                  OMR
+DELETE /api/v1/admin/blocked-time-slots/{slot_id}                                  OMR
+GET    /api/v1/admin/clients                                                       staff
+GET    /api/v1/admin/clients/{client_id}                                           staff
+DELETE /api/v1/admin/clients/{client_id}                                           O fresh
+GET    /api/v1/admin/clients/{client_id}/dependants                                staff
+GET    /api/v1/admin/clients/{client_id}/erasure                                   O
+GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
+GET    /api/v1/admin/email-logs                                                    OMR
+GET    /api/v1/admin/erasures                                                      O
+POST   /api/v1/admin/erasures/{erasure_id}/unseal                                  O fresh
+GET    /api/v1/admin/payments                                                      OMR
+GET    /api/v1/admin/payments/{payment_id}                                         OMR
+POST   /api/v1/admin/payments/{payment_id}/receipt                                 OMR
+POST   /api/v1/admin/payments/{payment_id}/receipt/undo                            OMR fresh
+POST   /api/v1/admin/payments/{payment_id}/refund                                  OM fresh
+GET    /api/v1/admin/practitioners                                                 staff
+POST   /api/v1/admin/practitioners                                                 OM
+GET    /api/v1/admin/practitioners/{practitioner_id}                               staff
+PATCH  /api/v1/admin/practitioners/{practitioner_id}                               OM
+DELETE /api/v1/admin/practitioners/{practitioner_id}                               OM
+GET    /api/v1/admin/recurring-time-slots                                          staff
+POST   /api/v1/admin/recurring-time-slots                                          OMR
+GET    /api/v1/admin/recurring-time-slots/{slot_id}                                staff
+PATCH  /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
+DELETE /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
+GET    /api/v1/admin/services                                                      staff
+POST   /api/v1/admin/services                                                      OM
+GET    /api/v1/admin/services/{service_id}                                         staff
+PATCH  /api/v1/admin/services/{service_id}                                         OM
+DELETE /api/v1/admin/services/{service_id}                                         OM
+GET    /api/v1/admin/settings                                                      staff
+PATCH  /api/v1/admin/settings                                                      O fresh
+GET    /api/v1/admin/sign-in-providers                                             O
+PUT    /api/v1/admin/sign-in-providers/{provider}                                  O fresh
+DELETE /api/v1/admin/sign-in-providers/{provider}                                  O fresh
+GET    /api/v1/admin/staff                                                         O
+POST   /api/v1/admin/staff                                                         O fresh
+GET    /api/v1/admin/staff/{staff_id}                                              O
+PATCH  /api/v1/admin/staff/{staff_id}                                              O fresh
+POST   /api/v1/admin/staff/{staff_id}/invitation                                   O fresh
+DELETE /api/v1/admin/staff/{staff_id}/second-factors                               O fresh
+GET    /api/v1/admin/time-slots                                                    staff
+POST   /api/v1/admin/time-slots                                                    OMR
+GET    /api/v1/admin/time-slots/{slot_id}                                          staff
+PATCH  /api/v1/admin/time-slots/{slot_id}                                          OMR
+DELETE /api/v1/admin/time-slots/{slot_id}                                          OMR
+GET    /api/v1/appointments                                                        client
+POST   /api/v1/appointments                                                        client
+GET    /api/v1/appointments/{appointment_id}                                       client
+GET    /api/v1/appointments/{appointment_id}/calendar.ics                          client
+POST   /api/v1/appointments/{appointment_id}/cancel                                client
+POST   /api/v1/appointments/{appointment_id}/reschedule                            client
+POST   /api/v1/auth/email/cancel                                                   anyone
+POST   /api/v1/auth/email/confirm                                                  anyone
+POST   /api/v1/auth/login                                                          anyone
+POST   /api/v1/auth/logout                                                         anyone
+POST   /api/v1/auth/magic-link                                                     anyone
+POST   /api/v1/auth/magic-link/request                                             anyone
+POST   /api/v1/auth/oauth/email                                                    anyone
+POST   /api/v1/auth/oauth/email/confirm                                            anyone
+POST   /api/v1/auth/oauth/exchange                                                 anyone
+GET    /api/v1/auth/oauth/providers                                                anyone
+GET    /api/v1/auth/oauth/{provider}/authorize                                     anyone
+POST   /api/v1/auth/password/forgot                                                anyone
+POST   /api/v1/auth/password/reset                                                 anyone
+POST   /api/v1/auth/refresh                                                        anyone
+POST   /api/v1/auth/register                                                       anyone
+POST   /api/v1/auth/sudo                                                           client
+POST   /api/v1/auth/verify-email                                                   anyone
+POST   /api/v1/auth/verify-email/request                                           anyone
+POST   /api/v1/payments                                                            client
+GET    /api/v1/payments/{payment_id}                                               client
+POST   /api/v1/payments/{payment_id}/confirm                                       client
+GET    /api/v1/platform/audit                                                      operator
+POST   /api/v1/platform/auth/login                                                 anyone
+POST   /api/v1/platform/auth/logout                                                anyone
+GET    /api/v1/platform/auth/mfa                                                   operator
+POST   /api/v1/platform/auth/mfa                                                   anyone
+POST   /api/v1/platform/auth/mfa/activate                                          operator fresh
+POST   /api/v1/platform/auth/mfa/enrol                                             operator fresh
+POST   /api/v1/platform/auth/mfa/passkey                                           anyone
+POST   /api/v1/platform/auth/mfa/passkey/options                                   anyone
+POST   /api/v1/platform/auth/mfa/passkeys                                          operator fresh
+POST   /api/v1/platform/auth/mfa/passkeys/options                                  operator fresh
+PATCH  /api/v1/platform/auth/mfa/passkeys/{passkey_id}                             operator
+DELETE /api/v1/platform/auth/mfa/passkeys/{passkey_id}                             operator fresh
+POST   /api/v1/platform/auth/mfa/recovery-codes                                    operator fresh
+DELETE /api/v1/platform/auth/mfa/totp                                              operator fresh
+POST   /api/v1/platform/auth/password                                              operator
+POST   /api/v1/platform/auth/refresh                                               anyone
+GET    /api/v1/platform/auth/sessions                                              operator
+POST   /api/v1/platform/auth/sessions/end-others                                   operator
+DELETE /api/v1/platform/auth/sessions/{session_id}                                 operator
+POST   /api/v1/platform/auth/sudo                                                  operator
+POST   /api/v1/platform/auth/sudo/passkey/options                                  operator
+GET    /api/v1/platform/migrations                                                 operator
+GET    /api/v1/platform/tenants                                                    operator
+POST   /api/v1/platform/tenants                                                    operator fresh
+GET    /api/v1/platform/tenants/{tenant_id}                                        operator
+PATCH  /api/v1/platform/tenants/{tenant_id}                                        operator fresh
+POST   /api/v1/platform/tenants/{tenant_id}/reactivate                             operator fresh
+POST   /api/v1/platform/tenants/{tenant_id}/suspend                                operator fresh
+GET    /api/v1/practice                                                            anyone
+GET    /api/v1/practitioners                                                       anyone
+GET    /api/v1/services                                                            anyone
+GET    /api/v1/time-slots                                                          anyone
+GET    /api/v1/users/me                                                            client
+PATCH  /api/v1/users/me                                                            client
+DELETE /api/v1/users/me                                                            client fresh
+GET    /api/v1/users/me/consents                                                   client
+POST   /api/v1/users/me/consents                                                   client
+GET    /api/v1/users/me/dependants                                                 client
+POST   /api/v1/users/me/dependants                                                 client
+PATCH  /api/v1/users/me/dependants/{dependant_id}                                  client
+DELETE /api/v1/users/me/dependants/{dependant_id}                                  client
+POST   /api/v1/users/me/email                                                      client fresh
+GET    /api/v1/users/me/erasure                                                    client
+GET    /api/v1/users/me/export                                                     client fresh
+GET    /api/v1/users/me/identities                                                 client
+DELETE /api/v1/users/me/identities/{identity_id}                                   client fresh
+POST   /api/v1/users/me/identities/{provider}                                      client fresh
+POST   /api/v1/users/me/password                                                   client
+GET    /api/v1/users/me/sessions                                                   client
+POST   /api/v1/users/me/sessions/end-others                                        client
+DELETE /api/v1/users/me/sessions/{session_id}                                      client
+GET    /auth/oauth/{provider}/callback                                             anyone
+"""

@@ -1,0 +1,29 @@
+"""Operators for tests."""
+
+import secrets
+
+from tests.support.practices import SignedIn, hashed_password
+from todoenbalance.kit import clock
+from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.operators.models import Operator
+from todoenbalance.operators.service import start_session
+
+
+async def make_operator(runtime: Runtime) -> SignedIn:
+    """An operator, signed in."""
+    email = f"operator-{secrets.token_hex(4)}@example.com"
+    async with runtime.database.platform() as session:
+        operator = Operator(
+            id=new_id(),
+            email=email,
+            hashed_password=await hashed_password(),
+            first_name="Olaf",
+            last_name="Operador",
+            is_active=True,
+            created_at=clock.now(),
+        )
+        session.add(operator)
+        await session.flush()  # the sign-in refers to it
+        pair = await start_session(session, runtime.signer, runtime.settings.auth, operator)
+    return SignedIn(operator.id, email, {"Authorization": f"Bearer {pair.access_token}"}, pair.refresh_token)

@@ -1,0 +1,543 @@
+"""Who somebody at a provider is here: recognised, joined, new, or asked first; and the attempts to be somebody else."""
+
+import asyncio
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import event, func, select, update
+
+from tenants.accounts.models import AccountKind, Client, SignIn
+from tenants.accounts.services import sign_ins
+from tenants.accounts.services.vouched_clients import lock_client
+from tenants.privacy.models import Consent
+from tenants.social.exchange import redeem_handoff
+from tenants.social.models import SocialIdentity, SocialSignUp
+from tenants.social.sign_ups import SIGN_UP_LIFETIME
+from tests.conftest import HttpFactory
+from tests.support.events import run_due_events
+from tests.support.mails import links_in, mails_of
+from tests.support.oauth_provider import OAuthProvider, Person
+from tests.support.practices import PASSWORD, make_client
+from tests.support.problems import assert_problem
+from tests.support.social import ANA, exchange, fetch_handoff, parameter
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.sign_ins import EndReason
+from todoenbalance.kit.tenancy import TenantContext
+
+FACEBOOK_ANA = Person("10223344556677889", "ana@example.com", first_name="Ana", last_name="Arce")
+
+
+@pytest.fixture
+def browser(http: HttpFactory, practice: TenantContext) -> httpx.AsyncClient:
+    """A front end in somebody's browser."""
+    return http(practice)
+
+
+@pytest.fixture
+def platform(http: HttpFactory) -> httpx.AsyncClient:
+    """The same browser on the platform's host."""
+    return http()
+
+
+class Visit:
+    """Somebody who signs in by a provider, again and again."""
+
+    def __init__(self, http: HttpFactory, practice: TenantContext, runtime: Runtime, provider: OAuthProvider) -> None:
+        self._http, self._practice, self._runtime, self._provider = http, practice, runtime, provider
+
+    async def sign_in(self, name: str, person: Person, browser: httpx.AsyncClient | None = None) -> httpx.Response:
+        """The answer of the exchange, in a fresh browser unless one is given."""
+        browser = browser or self._http(self._practice)
+        self._provider.wishes.person = person
+        return await exchange(browser, await fetch_handoff(browser, self._http(), name))
+
+    async def me(self, pair: httpx.Response) -> dict[str, Any]:
+        """Whose token pair it is."""
+        assert pair.status_code == 200, pair.text
+        headers = {"Authorization": f"Bearer {pair.json()['access_token']}"}
+        answer = await self._http(self._practice).get("/api/v1/users/me", headers=headers)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def mails(self, to: str) -> list[Any]:
+        """What this address was mailed, after everything due has run."""
+        await run_due_events(self._runtime, self._practice)
+        return await mails_of(self._runtime, self._practice, to)
+
+    async def count(self, model: type[Any]) -> int:
+        """How many rows the practice has."""
+        async with self._runtime.database.tenant(self._practice) as session:
+            return (await session.scalar(select(func.count()).select_from(model))) or 0
+
+
+@pytest.fixture
+def visit(http: HttpFactory, practice: TenantContext, runtime: Runtime, provider: OAuthProvider) -> Visit:
+    """Somebody at the practice."""
+    return Visit(http, practice, runtime, provider)
+
+
+class TestSomebodyNew:
+    async def test_an_address_that_google_vouches_for_opens_a_verified_account_without_a_password(
+        self, visit: Visit, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        me = await visit.me(await visit.sign_in("google", ANA))
+        async with runtime.database.tenant(practice) as session:
+            client = await session.get_one(Client, UUID(me["id"]))
+            consent = (await session.scalars(select(Consent))).one()
+        assert (client.email, client.is_verified, client.hashed_password) == (ANA.email, True, None)
+        assert (client.timezone, client.locale) == (practice.timezone, practice.locale)
+        assert consent.client_id == client.id
+        [mail] = await visit.mails("ana@example.com")
+        assert "verify-email" not in mail.text  # a welcome, with nothing left to do
+
+    async def test_the_second_time_they_are_recognised(self, visit: Visit) -> None:
+        first = await visit.me(await visit.sign_in("google", ANA))
+        again = await visit.me(await visit.sign_in("google", ANA))
+        assert again["id"] == first["id"]
+        assert await visit.count(Client) == 1
+
+    async def test_the_person_counts_and_not_the_address(self, visit: Visit) -> None:
+        first = await visit.me(await visit.sign_in("google", ANA))
+        moved = Person(ANA.subject, "ana.arce@example.org", first_name="Ana", last_name="Arce")
+        assert (await visit.me(await visit.sign_in("google", moved)))["id"] == first["id"]
+        unverified = Person(ANA.subject, None)
+        assert (await visit.me(await visit.sign_in("google", unverified)))["id"] == first["id"]
+
+    async def test_whoever_gets_the_address_next_at_google_does_not_get_the_account(self, visit: Visit) -> None:
+        await visit.sign_in("google", ANA)
+        heir = Person("555", ANA.email)
+        assert_problem(await visit.sign_in("google", heir), 409, "already_connected")
+
+    async def test_two_sign_ins_of_one_new_person_at_once_make_one_account(
+        self, visit: Visit, http: HttpFactory, practice: TenantContext, provider: OAuthProvider
+    ) -> None:
+        provider.wishes.person = ANA
+        browsers = [http(practice) for _ in range(4)]
+        handoffs = [await fetch_handoff(browser, http(), "google") for browser in browsers]
+        pairs = await asyncio.gather(*map(exchange, browsers, handoffs))
+        people = {(await visit.me(pair))["id"] for pair in pairs}
+        assert len(people) == 1
+        assert await visit.count(SocialIdentity) == 1
+
+    async def test_names_that_pose_as_something_else_are_left_out(self, visit: Visit) -> None:
+        odd = Person("77", "odd@example.com", first_name="Win at www.evil.example", last_name="x" * 300)
+        me = await visit.me(await visit.sign_in("google", odd))
+        assert (me["first_name"], me["last_name"]) == ("", "x" * 100)
+        nameless = Person("78", "nameless@example.com", first_name="", last_name="")
+        assert (await visit.me(await visit.sign_in("google", nameless)))["first_name"] == "nameless"
+
+
+class TestJoining:
+    async def test_a_verified_account_is_joined_and_its_owner_hears_of_it(
+        self, visit: Visit, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice, "ana@example.com")
+        assert (await visit.me(await visit.sign_in("google", ANA)))["id"] == str(client.id)
+        [mail] = await visit.mails("ana@example.com")
+        assert "Google" in mail.subject
+        assert any("/account/connections" in link for link in links_in(mail.text))
+
+    async def test_an_account_that_was_never_confirmed_is_not_joined_and_the_addresss_owner_takes_it_over(
+        self, visit: Visit, http: HttpFactory, practice: TenantContext, runtime: Runtime
+    ) -> None:
+        attacker = http(practice)
+        body = {
+            "email": "ana@example.com",
+            "password": "attacker's password 77",
+            "first_name": "Mal",
+            "last_name": "Vado",
+            "accept_privacy": True,
+        }
+        assert (await attacker.post("/api/v1/auth/register", json=body)).status_code == 201
+        credentials = {"username": body["email"], "password": body["password"]}
+        theirs = (await attacker.post("/api/v1/auth/login", data=credentials)).json()
+        assert_problem(await visit.sign_in("google", ANA), 409, "account_unconfirmed")
+        assert await visit.count(SocialIdentity) == 0
+        mails = await visit.mails("ana@example.com")
+        [reset] = [link for mail in mails for link in links_in(mail.text) if "/reset-password" in link]
+        token = parameter(reset, "token")
+        new = {"token": token, "password": "ana's own long password"}
+        assert (await http(practice).post("/api/v1/auth/password/reset", json=new)).status_code == 204
+        refresh = await attacker.post("/api/v1/auth/refresh", json={"refresh_token": theirs["refresh_token"]})
+        assert refresh.status_code == 401
+        assert (await attacker.post("/api/v1/auth/login", data=credentials)).status_code == 401
+        assert (await visit.me(await visit.sign_in("google", ANA)))["email"] == "ana@example.com"
+
+    async def test_an_address_that_google_does_not_vouch_for_joins_nothing(
+        self, visit: Visit, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        await make_client(runtime, practice, "ana@example.com")
+        answer = await visit.sign_in("google", Person("1", "ana@example.com", is_verified=False))
+        assert answer.json()["email_required"] is True
+        assert await visit.count(SocialIdentity) == 0
+
+    async def test_facebook_claiming_somebodys_address_joins_nothing(
+        self, visit: Visit, runtime: Runtime, practice: TenantContext, http: HttpFactory
+    ) -> None:
+        await make_client(runtime, practice, "ana@example.com")
+        browser = http(practice)
+        answer = (await visit.sign_in("facebook", FACEBOOK_ANA, browser)).json()
+        assert answer["email_required"] is True
+        body = {"signup_token": answer["signup_token"], "email": "ana@example.com"}
+        assert (await browser.post("/api/v1/auth/oauth/email", json=body)).status_code == 202
+        [mail] = await visit.mails("ana@example.com")
+        assert not re.search(r"\b\d{4} ?\d{4}\b", mail.text)
+        assert "/sign-in?next=%2Faccount%2Fconnections" in mail.text
+        assert await visit.count(SocialIdentity) == 0
+
+    async def test_a_closed_account_stays_closed(self, visit: Visit, runtime: Runtime, practice: TenantContext) -> None:
+        client = await make_client(runtime, practice, "ana@example.com")
+        await visit.sign_in("google", ANA)
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Client, UUID(str(client.id)))).is_active = False
+        assert_problem(await visit.sign_in("google", ANA), 401, "sign_in_refused")
+        assert_problem(await visit.sign_in("google", Person("9", ANA.email)), 401, "sign_in_refused")
+
+
+async def code_in(visit: Visit, to: str) -> str:
+    """The code of the newest mail to this address."""
+    mail = (await visit.mails(to))[-1]
+    found = re.search(r"\b(\d{4}) (\d{4})\b", mail.text)
+    assert found, mail.text
+    return "".join(found.groups())
+
+
+class SignUp:
+    """A sign-up by Facebook under way."""
+
+    def __init__(self, browser: httpx.AsyncClient, token: str) -> None:
+        self._browser, self.token = browser, token
+
+    async def ask(self, email: str) -> httpx.Response:
+        """For a code."""
+        return await self._browser.post("/api/v1/auth/oauth/email", json={"signup_token": self.token, "email": email})
+
+    async def confirm(self, code: str) -> httpx.Response:
+        """With a code."""
+        body = {"signup_token": self.token, "code": code}
+        return await self._browser.post("/api/v1/auth/oauth/email/confirm", json=body)
+
+
+async def begin(visit: Visit, browser: httpx.AsyncClient, person: Person = FACEBOOK_ANA) -> SignUp:
+    """Up to the question for an address."""
+    answer = await visit.sign_in("facebook", person, browser)
+    assert answer.status_code == 200, answer.text
+    return SignUp(browser, answer.json()["signup_token"])
+
+
+class TestAddressConfirmed:
+    async def test_facebook_without_an_address_asks_for_one_and_mails_a_code(
+        self, visit: Visit, browser: httpx.AsyncClient
+    ) -> None:
+        by_telephone = Person("1001", None, first_name="Tel", last_name="Fono")
+        first = (await visit.sign_in("facebook", by_telephone, browser)).json()
+        assert first["suggested_email"] is None
+        sign_up = SignUp(browser, first["signup_token"])
+        assert (await sign_up.ask("tel@example.com")).status_code == 202
+        code = await code_in(visit, "tel@example.com")
+        me = await visit.me(await sign_up.confirm(f"{code[:4]} {code[4:]}"))
+        assert (me["email"], me["is_verified"], me["first_name"]) == ("tel@example.com", True, "Tel")
+        assert_problem(await sign_up.confirm(code), 400, "invalid_sign_up")
+        assert (await visit.me(await visit.sign_in("facebook", by_telephone)))["id"] == me["id"]
+
+    async def test_a_facebook_account_whose_address_vanished_still_signs_in(
+        self, visit: Visit, browser: httpx.AsyncClient
+    ) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("ana@example.com")
+        me = await visit.me(await sign_up.confirm(await code_in(visit, "ana@example.com")))
+        vanished = Person(FACEBOOK_ANA.subject, None)
+        assert (await visit.me(await visit.sign_in("facebook", vanished)))["id"] == me["id"]
+
+    async def test_what_facebook_says_is_suggested(self, visit: Visit) -> None:
+        assert (await visit.sign_in("facebook", FACEBOOK_ANA)).json()["suggested_email"] == "ana@example.com"
+
+    async def test_five_wrong_codes_end_it(self, visit: Visit, browser: httpx.AsyncClient) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("ana@example.com")
+        code = await code_in(visit, "ana@example.com")
+        wrong = f"{(int(code) + 1) % 10**8:08}"
+        for _ in range(5):
+            assert_problem(await sign_up.confirm(wrong), 400, "wrong_code")
+        assert_problem(await sign_up.confirm(code), 400, "invalid_sign_up")
+
+    async def test_guesses_at_once_count_each(self, visit: Visit, browser: httpx.AsyncClient) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("ana@example.com")
+        code = await code_in(visit, "ana@example.com")
+        guesses = [f"{(int(code) + step) % 10**8:08}" for step in range(1, 11)]
+        answers = await asyncio.gather(*map(sign_up.confirm, guesses))
+        assert sorted(answer.json()["code"] for answer in answers) == ["invalid_sign_up"] * 5 + ["wrong_code"] * 5
+
+    async def test_three_codes_are_sent_and_only_the_last_counts(
+        self, visit: Visit, browser: httpx.AsyncClient
+    ) -> None:
+        sign_up = await begin(visit, browser)
+        codes = []
+        for _ in range(3):
+            assert (await sign_up.ask("ana@example.com")).status_code == 202
+            codes.append(await code_in(visit, "ana@example.com"))
+        refused = await sign_up.ask("ana@example.com")
+        assert_problem(refused, 429, "too_many_requests")
+        assert int(refused.headers["retry-after"]) > 0
+        assert_problem(await sign_up.confirm(codes[0]), 400, "wrong_code")
+        assert (await sign_up.confirm(codes[2])).status_code == 200
+
+    async def test_a_code_read_at_one_address_confirms_no_other(
+        self, visit: Visit, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("attacker@example.com")
+        code = await code_in(visit, "attacker@example.com")
+        await sign_up.ask("victim@example.com")
+        assert_problem(await sign_up.confirm(code), 400, "wrong_code")
+        await run_due_events(runtime, practice)
+        assert_problem(await sign_up.confirm(code), 400, "wrong_code")
+
+    async def test_mails_that_wait_go_to_the_address_that_is_asked_for_now(
+        self, visit: Visit, browser: httpx.AsyncClient
+    ) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("attacker@example.com")
+        await sign_up.ask("victim@example.com")
+        assert await visit.mails("attacker@example.com") == []
+
+    async def test_it_is_over_after_half_an_hour(self, visit: Visit, browser: httpx.AsyncClient) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("ana@example.com")
+        code = await code_in(visit, "ana@example.com")
+        with clock.at(clock.now() + SIGN_UP_LIFETIME + timedelta(seconds=1)):
+            assert_problem(await sign_up.confirm(code), 400, "invalid_sign_up")
+            assert_problem(await sign_up.ask("ana@example.com"), 400, "invalid_sign_up")
+
+    async def test_somebody_who_registered_the_address_meanwhile_keeps_their_account(
+        self, visit: Visit, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("ana@example.com")
+        code = await code_in(visit, "ana@example.com")
+        await make_client(runtime, practice, "ana@example.com")
+        assert_problem(await sign_up.confirm(code), 409, "email_taken")
+        assert await visit.count(SocialIdentity) == 0
+
+    async def test_one_person_in_two_windows_gets_one_account(
+        self, visit: Visit, http: HttpFactory, practice: TenantContext
+    ) -> None:
+        sign_ups = [await begin(visit, http(practice)) for _ in range(2)]
+        codes = []
+        for sign_up, address in zip(sign_ups, ("one@example.com", "two@example.com"), strict=True):
+            await sign_up.ask(address)
+            codes.append(await code_in(visit, address))
+        pairs = await asyncio.gather(*(sign_up.confirm(code) for sign_up, code in zip(sign_ups, codes, strict=True)))
+        assert len({(await visit.me(pair))["id"] for pair in pairs}) == 1
+        assert await visit.count(Client) == 1
+
+    async def test_strangers_can_have_few_codes_sent_to_one_address(
+        self, visit: Visit, http: HttpFactory, practice: TenantContext
+    ) -> None:
+        for number in range(4):
+            sign_up = await begin(visit, http(practice), Person(f"bot-{number}", None))
+            for _ in range(3):
+                await sign_up.ask("victim@example.com")
+        assert 0 < len(await visit.mails("victim@example.com")) <= 6
+
+    async def test_the_code_is_not_to_be_read_in_the_database_or_the_log_of_mails(
+        self, visit: Visit, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        sign_up = await begin(visit, browser)
+        await sign_up.ask("ana@example.com")
+        code = await code_in(visit, "ana@example.com")
+        [mail] = await visit.mails("ana@example.com")
+        assert not any(part in mail.subject for part in (code, f"{code[:4]} {code[4:]}"))
+        async with runtime.database.tenant(practice) as session:
+            row = (await session.scalars(select(SocialSignUp))).one()
+        assert row.code_hash
+        assert code not in row.code_hash
+
+
+class TestConnecting:
+    async def connect(
+        self, http: HttpFactory, browser: httpx.AsyncClient, provider: OAuthProvider, person: Person, headers: Any
+    ) -> str:
+        provider.wishes.person = person
+        begun = await browser.post("/api/v1/users/me/identities/google", headers=headers, json={"return_to": "/mine"})
+        assert begun.status_code == 200, begun.text
+        async with httpx.AsyncClient(trust_env=False) as there:
+            back = (await there.get(begun.json()["authorization_url"])).headers["location"]
+        location = (await http().get(back)).headers["location"]
+        assert "/mine?handoff=" in location
+        return parameter(location, "handoff")
+
+    async def test_a_client_connects_lists_and_disconnects(
+        self,
+        visit: Visit,
+        http: HttpFactory,
+        browser: httpx.AsyncClient,
+        provider: OAuthProvider,
+        runtime: Runtime,
+        practice: TenantContext,
+    ) -> None:
+        client = await make_client(runtime, practice)
+        handoff = await self.connect(http, browser, provider, ANA, client.headers)
+        answer = await exchange(browser, handoff, headers=client.headers)
+        assert answer.json()["connected"]["provider"] == "google"
+        [item] = (await browser.get("/api/v1/users/me/identities", headers=client.headers)).json()["items"]
+        assert item["email"] == ANA.email
+        assert (await visit.me(await visit.sign_in("google", ANA)))["id"] == str(client.id)
+        [mail] = await visit.mails(client.email)
+        assert "Google" in mail.subject
+        gone = await browser.delete(f"/api/v1/users/me/identities/{item['id']}", headers=client.headers)
+        assert gone.status_code == 204
+        assert (await visit.me(await visit.sign_in("google", ANA)))["id"] != str(client.id)
+
+    async def test_only_whoever_began_it_can_finish_it(
+        self,
+        http: HttpFactory,
+        browser: httpx.AsyncClient,
+        provider: OAuthProvider,
+        runtime: Runtime,
+        practice: TenantContext,
+    ) -> None:
+        client, other = await make_client(runtime, practice), await make_client(runtime, practice)
+        handoff = await self.connect(http, browser, provider, ANA, client.headers)
+        assert_problem(await exchange(browser, handoff), 401, "not_authenticated")
+        assert_problem(await exchange(browser, handoff, headers=other.headers), 401, "not_authenticated")
+        assert (await exchange(browser, handoff, headers=client.headers)).status_code == 200
+
+    @pytest.mark.parametrize("unused", [timedelta(), timedelta(minutes=5)])
+    async def test_a_sign_in_that_is_being_ended_leaves_no_way_back_in(
+        self,
+        unused: timedelta,
+        visit: Visit,
+        http: HttpFactory,
+        browser: httpx.AsyncClient,
+        provider: OAuthProvider,
+        runtime: Runtime,
+        practice: TenantContext,
+    ) -> None:
+        client = await make_client(runtime, practice)
+        handoff = await self.connect(http, browser, provider, ANA, client.headers)
+        async with runtime.database.tenant(practice) as session:  # the use of an old one is noted, in between
+            await session.execute(update(SignIn).values(last_seen_at=clock.now() - unused))
+        async with TenantSession(runtime.database.engine, practice) as owner:
+            await lock_client(owner, UUID(str(client.id)))
+            await sign_ins.end_all(owner, AccountKind.CLIENT, UUID(str(client.id)), EndReason.REVOKED)
+            thief = asyncio.create_task(exchange(browser, handoff, headers=client.headers))
+            await asyncio.sleep(0.3)  # up to the lock
+            assert not thief.done()
+            await owner.commit()
+        assert_problem(await thief, 401, "invalid_token")
+        assert await visit.count(SocialIdentity) == 0
+
+    async def test_the_account_stays_locked_from_the_last_look_at_the_sign_in_on(
+        self,
+        http: HttpFactory,
+        browser: httpx.AsyncClient,
+        provider: OAuthProvider,
+        runtime: Runtime,
+        practice: TenantContext,
+    ) -> None:
+        client = await make_client(runtime, practice)
+        handoff = await self.connect(http, browser, provider, ANA, client.headers)
+        commits: list[object] = []
+        with clock.at(clock.now() + timedelta(seconds=50)):
+            async with TenantSession(runtime.database.engine, practice) as session:
+                [row] = await session.scalars(select(SignIn).where(SignIn.account_id == UUID(str(client.id))))
+                row.last_seen_at -= timedelta(minutes=5)
+                await session.commit()
+                caller = await sign_ins.get_signed_in_client(
+                    session, runtime.settings.auth, UUID(str(client.id)), row.id
+                )
+                event.listen(runtime.database.engine.sync_engine, "commit", commits.append)
+                await redeem_handoff(
+                    session, runtime.settings.auth, handoff, browser.cookies.get("social"), caller=caller
+                )
+                assert commits == []
+
+    async def test_an_identity_of_another_client_is_refused(
+        self,
+        visit: Visit,
+        http: HttpFactory,
+        browser: httpx.AsyncClient,
+        provider: OAuthProvider,
+        runtime: Runtime,
+        practice: TenantContext,
+    ) -> None:
+        owner = await visit.me(await visit.sign_in("google", ANA))
+        client = await make_client(runtime, practice)
+        handoff = await self.connect(http, browser, provider, ANA, client.headers)
+        assert_problem(await exchange(browser, handoff, headers=client.headers), 409, "identity_taken")
+        assert (await visit.me(await visit.sign_in("google", ANA)))["id"] == owner["id"]
+
+    async def test_one_of_each_provider_is_enough(
+        self,
+        http: HttpFactory,
+        browser: httpx.AsyncClient,
+        provider: OAuthProvider,
+        runtime: Runtime,
+        practice: TenantContext,
+    ) -> None:
+        client = await make_client(runtime, practice)
+        pending = await self.connect(http, browser, provider, Person("2", None), client.headers)
+        first = await self.connect(http, browser, provider, ANA, client.headers)
+        assert (await exchange(browser, first, headers=client.headers)).status_code == 200
+        assert_problem(await exchange(browser, pending, headers=client.headers), 409, "already_connected")
+        again = await browser.post("/api/v1/users/me/identities/google", headers=client.headers)
+        assert_problem(again, 409, "already_connected")
+
+    async def test_an_account_whose_address_is_not_confirmed_can_not_be_given_a_back_door(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice, is_verified=False)
+        answer = await browser.post("/api/v1/users/me/identities/google", headers=client.headers)
+        assert_problem(answer, 409, "address_unconfirmed")
+
+    async def test_an_old_sign_in_has_to_be_confirmed_first(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        with clock.at(clock.now() - timedelta(minutes=16)):
+            client = await make_client(runtime, practice)
+        pair = await browser.post("/api/v1/auth/refresh", json={"refresh_token": client.refresh_token})
+        headers = {"Authorization": f"Bearer {pair.json()['access_token']}"}
+        answer = await browser.post("/api/v1/users/me/identities/google", headers=headers)
+        assert_problem(answer, 403, "fresh_sign_in_required")
+
+    async def test_the_last_way_in_stays(
+        self, visit: Visit, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        pair = await visit.sign_in("google", ANA)
+        me = await visit.me(pair)
+        headers = {"Authorization": f"Bearer {pair.json()['access_token']}"}
+        [item] = (await browser.get("/api/v1/users/me/identities", headers=headers)).json()["items"]
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Client, UUID(me["id"]))).is_verified = False
+        path = f"/api/v1/users/me/identities/{item['id']}"
+        assert_problem(await browser.delete(path, headers=headers), 409, "last_way_in")
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Client, UUID(me["id"]))).is_verified = True
+        assert (await browser.delete(path, headers=headers)).status_code == 204
+
+    async def test_somebody_elses_identity_is_not_there(
+        self, visit: Visit, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        await visit.sign_in("google", ANA)
+        async with runtime.database.tenant(practice) as session:
+            identity = (await session.scalars(select(SocialIdentity))).one()
+        other = await make_client(runtime, practice)
+        answer = await browser.delete(f"/api/v1/users/me/identities/{identity.id}", headers=other.headers)
+        assert_problem(answer, 404, "not_found")
+
+
+async def test_a_password_still_works_beside_it(
+    visit: Visit, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+) -> None:
+    client = await make_client(runtime, practice, ANA.email)
+    await visit.sign_in("google", ANA)
+    answer = await browser.post("/api/v1/auth/login", data={"username": client.email, "password": PASSWORD})
+    assert answer.status_code == 200
