@@ -169,16 +169,11 @@ class AccountRepository:
         )
 
     async def void_one_time_tokens(self, account_id: UUID, *purposes: str) -> None:
-        """Make earlier links of those purposes useless."""
-        await self._session.execute(
-            update(OneTimeToken)
-            .where(
-                OneTimeToken.account_id == account_id,
-                OneTimeToken.purpose.in_(purposes),
-                OneTimeToken.used_at.is_(None),
-            )
-            .values(used_at=clock.now())
-        )
+        """Make earlier links of those purposes useless; without a purpose, every one."""
+        which = [OneTimeToken.account_id == account_id, OneTimeToken.used_at.is_(None)]
+        if purposes:
+            which.append(OneTimeToken.purpose.in_(purposes))
+        await self._session.execute(update(OneTimeToken).where(*which).values(used_at=clock.now()))
 
     async def end_sign_in(self, sign_in_id: UUID, reason: EndReason) -> None:
         """End one sign-in, of whichever kind of account."""

@@ -21,6 +21,7 @@ from tenants.privacy.port import (
     Cancellation,
     Json,
     Person,
+    Reason,
     Treatment,
     cancelling_features,
     personal_data_sources,
@@ -97,7 +98,15 @@ async def _plan(session: TenantSession, person: Person) -> tuple[Person, list[Tr
 
 
 async def _treatments(session: TenantSession, person: Person) -> list[Treatment]:
-    return [one for source in personal_data_sources() for one in await source.plan(session, person) if one.count]
+    planned = [one for source in personal_data_sources() for one in await source.plan(session, person) if one.count]
+    return [_unless_over(one, person.today) for one in planned]
+
+
+def _unless_over(treatment: Treatment, today: date) -> Treatment:
+    """What had to be kept until a day that has passed is not blocked any more: there is no reason to keep it."""
+    if treatment.action is not Action.BLOCK or treatment.until is None or treatment.until >= today:
+        return treatment
+    return Treatment(treatment.data_class, Action.ANONYMISE, treatment.count, Reason.NOT_NEEDED)
 
 
 async def erase_client(session: TenantSession, vault: Vault, client_id: UUID, *, requested_by: str) -> Erasure:
@@ -110,7 +119,9 @@ async def erase_client(session: TenantSession, vault: Vault, client_id: UUID, *,
     cancellations = [one for feature in cancelling_features() for one in await feature.cancel(session, client_id)]
     person = replace(person, cancelled_ids=frozenset(one.appointment_id for one in cancellations))
     person, treatments = await _plan(session, person)
-    kept = {source.name: await source.erase(session, person) for source in personal_data_sources()}
+    blocked = {one.data_class for one in treatments if one.action is Action.BLOCK}
+    erased = [(source, await source.erase(session, person)) for source in personal_data_sources()]
+    kept = {source.name: data for source, data in erased if source.classes & blocked}
     plan = ErasurePlan(treatments, cancellations)
     erasure = Erasure(
         id=new_id(),

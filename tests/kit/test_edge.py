@@ -22,6 +22,12 @@ from todoenbalance.operators.service import create_operator
 LOGIN = "/api/v1/auth/login"
 
 
+async def test_no_cache_keeps_what_the_api_answers(http: HttpFactory, practice: TenantContext) -> None:
+    here = http(practice)
+    for answer in (await here.get("/api/v1/users/me"), await here.post(LOGIN, data={"username": "a", "password": "b"})):
+        assert answer.headers["cache-control"] == "no-store"
+
+
 class TestBodies:
     async def test_a_body_that_says_it_is_too_large_is_413(self, http: HttpFactory, practice: TenantContext) -> None:
         answer = await http(practice).post("/api/v1/auth/password/forgot", content=b"x" * 1_000_001)
@@ -51,7 +57,10 @@ class TestBodies:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", ["a\nb", "a\x01", "a\x7f", "a\u2028b", "Gana en http://x.example", "WWW.x.es"])
+    @pytest.mark.parametrize(
+        "name",
+        ["a\nb", "a\x01", "a\x7f", "a\u2028b", "a\u202eb", "Gana en http://x.example", "WWW.x.es", "x.example/gana"],
+    )
     def test_what_is_no_name_is_refused(self, name: str) -> None:
         with pytest.raises(ValueError, match="must not contain"):
             check_name(name)

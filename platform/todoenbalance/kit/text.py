@@ -1,9 +1,12 @@
 """Text that people give us of themselves: one line, nothing that poses as something else."""
 
+import re
 import unicodedata
 
 _REFUSED = ("Cc", "Cs", "Co", "Cn")
-_LINE_ENDS = "\u2028\u2029"
+# Line ends, and the marks that turn the direction of what follows: a reader would see another text than there is.
+_MISLEADING = "\u2028\u2029\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_ADDRESS = re.compile(r"://|www\.|\w\.\w{2,}/", re.IGNORECASE)
 
 
 def check_one_line(value: str) -> str:
@@ -11,9 +14,7 @@ def check_one_line(value: str) -> str:
 
     Raises ``ValueError``: control characters end up in mail headers and hide text from its reader.
     """
-    if any(
-        unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") or character in _LINE_ENDS for character in value
-    ):
+    if any(unicodedata.category(character) in _REFUSED or character in _MISLEADING for character in value):
         raise ValueError("must not contain control characters")
     return value
 
@@ -25,6 +26,6 @@ def check_name(value: str) -> str:
     a sender's advertisement.
     """
     check_one_line(value)
-    if "://" in value or "www." in value.lower():
+    if _ADDRESS.search(value):
         raise ValueError("must not contain an address")
     return value

@@ -27,7 +27,8 @@ async def change_password(
 ) -> None:
     """Set a new password; the sign-in that asks stays, every other one ends.
 
-    It is no fresher than before: that takes the second factor too. Raises ``InvalidCredentialsError``, ``AccountLockedError``, ``WeakPasswordError``.
+    It is no fresher than before: that takes the second factor too. Raises ``InvalidCredentialsError``,
+    ``AccountLockedError``, ``WeakPasswordError``.
     """
     operator, auth = found.account, runtime.settings.auth
     await give_connection_back(session)

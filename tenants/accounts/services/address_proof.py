@@ -16,9 +16,6 @@ async def prove_address(session: TenantSession, client: Client) -> None:
     """Note that a mail to the client's address was answered, under their row's lock."""
     if client.is_verified:
         return
-    # What signs in by providers builds on accounts.
-    from tenants.social.service import forget_identities
-
     client.is_verified = True
     client.hashed_password = None
     accounts = AccountRepository(session)
@@ -27,4 +24,16 @@ async def prove_address(session: TenantSession, client: Client) -> None:
     )
     await accounts.close_email_changes(AccountKind.CLIENT, client.id)
     await sign_ins.end_all(session, AccountKind.CLIENT, client.id, EndReason.REVOKED)
+    await disconnect_providers(session, client)
+
+
+async def disconnect_providers(session: TenantSession, client: Client) -> None:
+    """Take every identity at a provider away, under the account's row lock.
+
+    Somebody who resets a password may do so because somebody else is in: that one must not stay by an account
+    at Google that they connected. One whose provider vouches for this address is joined again by itself.
+    """
+    # What signs in by providers builds on accounts.
+    from tenants.social.service import forget_identities
+
     await forget_identities(session, client.id)

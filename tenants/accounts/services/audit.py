@@ -19,7 +19,7 @@ async def list_staff_actions(
 
 def describe_change(changes: dict[str, Any]) -> dict[str, Any]:
     """What the audit trail says of a change to a colleague: which fields, and what power they have now. No names."""
-    power = {name: changes[name] for name in ("role", "is_active") if name in changes}
+    power = {name: value for name, value in changes.items() if name in ("role", "is_active")}
     return {"fields": sorted(changes), **power}
 
 

@@ -144,6 +144,7 @@ async def _apply(session: TenantSession, account: Client | Staff, change: EmailC
         async with session.begin_nested():
             account.email = change.new_email
     except IntegrityError as taken:
+        await session.refresh(account)  # the savepoint emptied it, and a page may show it still
         raise EmailTakenError from taken
     if isinstance(account, Client):
         account.is_verified = True

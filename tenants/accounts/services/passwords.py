@@ -7,7 +7,7 @@ from tenants.accounts.events import CLIENT_PASSWORD_CHANGED, STAFF_PASSWORD_CHAN
 from tenants.accounts.models import AccountKind, Client, Staff
 from tenants.accounts.repository import AccountRepository
 from tenants.accounts.services import email_changes, sign_ins
-from tenants.accounts.services.address_proof import prove_address
+from tenants.accounts.services.address_proof import disconnect_providers, prove_address
 from tenants.accounts.services.audit import record_staff_action
 from tenants.accounts.services.links import MAGIC_LINK, PASSWORD_RESET, read_link, spend_link
 from tenants.accounts.services.lockouts import lift_lock
@@ -57,7 +57,7 @@ async def change_password(
 
 
 async def reset_client_password(session: TenantSession, runtime: Runtime, token: str, password: str) -> Client:
-    """Set a new password by a mailed link: every sign-in ends and a lock is lifted.
+    """Set a new password by a mailed link: every sign-in ends, identities at providers go, a lock is lifted.
 
     Raises :class:`InvalidOneTimeTokenError`, ``WeakPasswordError`` (the link stays good).
     """
@@ -93,6 +93,7 @@ async def _reset(
     _row, account = await spend_link(session, kind, token, PASSWORD_RESET)
     if isinstance(account, Client):
         await prove_address(session, account)
+        await disconnect_providers(session, account)
     elif account.accepted_at is None:
         raise InvalidOneTimeTokenError
     account.hashed_password = hashed

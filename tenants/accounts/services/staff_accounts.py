@@ -141,6 +141,7 @@ async def change_staff(
         staff.is_active = is_active
         if not is_active:
             await sign_ins.end_all(session, AccountKind.STAFF, staff.id, EndReason.DEACTIVATED)
+            await accounts.void_one_time_tokens(staff.id)
     for name, value in names.items():
         setattr(staff, name, value)
     return staff

@@ -260,6 +260,19 @@ class TestStaff:
             answer = await here.patch(f"/api/v1/admin/staff/{owner.id}", json=change, headers=owner.headers)
             assert_problem(answer, 409, "last_owner")
 
+    async def test_an_owner_who_has_not_accepted_yet_does_not_stand_in_for_the_last_one(
+        self, http: HttpFactory, practice: TenantContext, runtime: Runtime
+    ) -> None:
+        here, owner = http(practice), await make_staff_member(runtime, practice)
+        url = f"/api/v1/admin/staff/{owner.id}"
+        answer = await here.patch(url, json={"role": "manager"}, headers=owner.headers)
+        assert_problem(answer, 409, "last_owner")
+        second = await make_staff_member(runtime, practice)
+        assert (await here.patch(url, json={"role": "manager"}, headers=second.headers)).status_code == 200
+        trail = (await here.get("/api/v1/admin/audit", headers=second.headers)).json()["items"]
+        changed = next(line for line in trail if line["action"] == "staff.changed")
+        assert changed["detail"] == {"fields": ["role"], "role": "manager"}
+
     async def test_settings_refuse_what_is_not_set_up(
         self, http: HttpFactory, practice: TenantContext, runtime: Runtime
     ) -> None:

@@ -15,7 +15,7 @@ from notifications.models import EmailLog
 from scheduling.appointments.models import Appointment
 from tenants.accounts.models import Client, SignIn, StaffRole
 from tenants.accounts.names import ERASED
-from tenants.privacy.erasure import destroy_sealed
+from tenants.privacy.erasure import destroy_sealed, erase_client
 from tenants.privacy.models import Consent, Erasure
 from tenants.settings.service import update_practice_settings
 from tests.conftest import HttpFactory
@@ -368,6 +368,18 @@ class TestTheSealedRecord:
             await update_practice_settings(session, {"records_years": 20})
         preview = (await here.get("/api/v1/users/me/erasure")).json()
         assert preview["blocked_until"][:4] == str((clock.now() - timedelta(days=10)).year + 20)
+
+    async def test_whose_time_is_over_already_is_not_made(
+        self, runtime: Runtime, practice: TenantContext, trail: Trail
+    ) -> None:
+        client_id = UUID(str(trail.client.id))
+        with clock.at(clock.now() + timedelta(days=8 * 366)):
+            async with runtime.database.tenant(practice) as session:
+                made = await erase_client(session, runtime.vault, client_id, requested_by="staff")
+            assert (made.sealed, made.blocked_until, made.receipt["blocked_until"]) == (None, None, None)
+            assert {one["action"] for one in made.receipt["classes"]} <= {"delete", "anonymise"}
+        text = await dump(runtime, practice)
+        assert [canary for canary in CANARIES if canary in text] == []
 
 
 class TestStaff:

@@ -12,6 +12,7 @@ from sqlalchemy import event, func, select, update
 
 from tenants.accounts.models import AccountKind, Client, SignIn
 from tenants.accounts.services import sign_ins
+from tenants.accounts.services.links import PASSWORD_RESET, RESET_LIFETIME, renew_one_time_token
 from tenants.accounts.services.vouched_clients import lock_client
 from tenants.privacy.models import Consent
 from tenants.social.exchange import redeem_handoff
@@ -26,6 +27,7 @@ from tests.support.problems import assert_problem
 from tests.support.social import ANA, exchange, fetch_handoff, parameter
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.security.sign_ins import EndReason
 from todoenbalance.kit.tenancy import TenantContext
@@ -541,3 +543,30 @@ async def test_a_password_still_works_beside_it(
     await visit.sign_in("google", ANA)
     answer = await browser.post("/api/v1/auth/login", data={"username": client.email, "password": PASSWORD})
     assert answer.status_code == 200
+
+
+async def test_a_reset_by_mail_throws_out_whoever_connected_an_account_of_theirs(
+    visit: Visit, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext
+) -> None:
+    client = await make_client(runtime, practice, ANA.email)
+    async with runtime.database.tenant(practice) as session:
+        session.add(
+            SocialIdentity(
+                id=new_id(),
+                client_id=client.id,
+                provider="facebook",
+                subject="somebody else",
+                email=None,
+                created_at=clock.now(),
+                last_used_at=clock.now(),
+            )
+        )
+        token = await renew_one_time_token(
+            session, PASSWORD_RESET, AccountKind.CLIENT, UUID(str(client.id)), RESET_LIFETIME
+        )
+    body = {"token": token, "password": "lantern orbit velvet 7"}
+    assert (await browser.post("/api/v1/auth/password/reset", json=body)).status_code == 204
+    async with runtime.database.tenant(practice) as session:
+        assert (await session.scalars(select(SocialIdentity))).all() == []
+    # Whose provider vouches for the address is joined again by itself.
+    assert (await visit.me(await visit.sign_in("google", ANA)))["id"] == str(client.id)

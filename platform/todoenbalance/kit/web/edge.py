@@ -31,6 +31,9 @@ SECURITY_HEADERS = {
 }
 
 
+_API = "/api/"
+"""What is answered there is nobody else's and no cache's: tokens (RFC 6749, 5.1) and what people tell us."""
+
 MAX_BODY_BYTES = 1_000_000
 """More than any form or document of the API; webhooks have a smaller limit of their own."""
 
@@ -90,6 +93,8 @@ class EdgeMiddleware:
                 out["X-Request-ID"] = request_id
                 for name, value in SECURITY_HEADERS.items():
                     out.setdefault(name, value)
+                if scope["path"].startswith(_API):
+                    out.setdefault("Cache-Control", "no-store")
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
