@@ -11,7 +11,9 @@ from tenants.accounts.services.audit import record_staff_action
 from tenants.social import registrations
 from tenants.social.models import SocialProvider
 from tenants.social.schemas import ProviderList, ProviderPut, ProviderRead
+from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
+from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.web.dependencies import ContextDep, RuntimeDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
@@ -37,25 +39,42 @@ async def register_provider(
     context: ContextDep,
 ) -> ProviderRead:
     """Use the practice's own registration; a disabled one turns the provider off, the platform's too."""
+    return ProviderRead.model_validate(
+        await change_provider(session, runtime, staff, provider, body, context.request_id)
+    )
+
+
+async def change_provider(
+    session: TenantSession,
+    runtime: Runtime,
+    staff: Staff,
+    provider: SocialProvider,
+    wish: ProviderPut,
+    request_id: str | None,
+) -> registrations.ProviderStatus:
+    """Change a registration and note it in the audit trail; for the API and the page alike.
+
+    Raises :class:`InvalidInputError`.
+    """
     status = await registrations.register_provider(
         session,
         runtime,
         provider,
-        client_id=body.client_id,
-        client_secret=body.client_secret,
-        is_enabled=body.is_enabled,
+        client_id=wish.client_id,
+        client_secret=wish.client_secret,
+        is_enabled=wish.is_enabled,
     )
     record_staff_action(
         session,
         staff.id,
         "sign_in_provider.changed",
-        request_id=context.request_id,
+        request_id=request_id,
         provider=provider,
-        client_id=body.client_id,
-        is_enabled=body.is_enabled,
-        is_secret_new=body.client_secret is not None,
+        client_id=wish.client_id,
+        is_enabled=wish.is_enabled,
+        is_secret_new=wish.client_secret is not None,
     )
-    return ProviderRead.model_validate(status)
+    return status
 
 
 @router.delete("/{provider}", status_code=204, responses=responses(NotFoundError))

@@ -66,6 +66,7 @@ PATHS = SecurityPaths(
     step_cookie="staff-step",
     lost=_("Ask an owner of the practice to reset your second factor."),
     password_page="/admin/security/password",  # noqa: S106 - an address
+    email_page="/admin/security/email",
 )
 
 
@@ -160,7 +161,7 @@ class StaffPage(VisitorPage):
         """Whose calendar they may change, by the API's rule. Raises :class:`ForbiddenError` if nobody's."""
         return await calendar_editor(self.staff, self.session)
 
-    def record(self, action: str, subject_id: UUID, **detail: Any) -> None:
+    def record(self, action: str, subject_id: UUID | None, **detail: Any) -> None:
         """Add a line to the practice's audit trail."""
         audit.record_staff_action(self.session, self.staff.id, action, subject_id, request_id=self.request_id, **detail)
 

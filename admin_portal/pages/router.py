@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from admin_portal.pages import account, appointments, catalogue, credentials, hours, payments, practice, team
+from admin_portal.pages import account, appointments, catalogue, credentials, hours, payments, practice, providers, team
 from admin_portal.pages.page import incomplete_staff_page, staff_page, visitor_page
 from todoenbalance.kit.pages.security import security_pages
 
@@ -15,6 +15,7 @@ PARTS = (
     hours.router,
     payments.router,
     practice.router,
+    providers.router,
     team.router,
 )
 

@@ -128,3 +128,24 @@ async def test_an_owner_changes_the_practices_settings_by_the_page(
         known = await get_practice_settings(session)
         assert (known.hold_minutes, known.practitioners_see_all, known.privacy_policy_version) == (30, True, "2")
         assert (known.contact_email, known.second_factor_required) == ("hola@example.com", False)
+
+
+async def test_an_owner_registers_the_practice_at_google_by_the_page(
+    browser: httpx.AsyncClient, http: HttpFactory, practice: TenantContext
+) -> None:
+    page = await browser.get("/admin/sign-in-providers")
+    assert_sober(page)
+    assert "/auth/oauth/google/callback" in page.text
+    refused = await submit(browser, page, "/google", client_id="only-an-id")
+    assert refused.status_code == 422
+    done = await submit(browser, page, "/google", client_id="an-id", client_secret="a-secret-of-ours")
+    assert done.status_code == 303
+    shown = await browser.get("/admin/sign-in-providers")
+    assert "an-id" in shown.text
+    assert "a-secret-of-ours" not in shown.text
+    anyone = http(practice)
+    assert (await anyone.get("/api/v1/auth/oauth/providers")).json()["items"] == ["google"]
+    assert (await submit(browser, shown, "/google", is_enabled=None)).status_code == 303
+    assert (await anyone.get("/api/v1/auth/oauth/providers")).json()["items"] == []
+    assert (await submit(browser, await browser.get("/admin/sign-in-providers"), "/google/forget")).status_code == 303
+    assert "an-id" not in (await browser.get("/admin/sign-in-providers")).text

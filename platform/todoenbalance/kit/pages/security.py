@@ -53,7 +53,8 @@ METHOD_WORDS = {
 class SecurityPaths:
     """Where a surface has these pages: ``prefix`` before each path. ``layout``: the template around them.
 
-    ``lost``: what to do without any factor left. ``password_page``: where one changes one's password, if anywhere.
+    ``lost``: what to do without any factor left. ``password_page``, ``email_page``: where one changes these, if
+    anywhere.
     """
 
     prefix: str
@@ -62,6 +63,7 @@ class SecurityPaths:
     step_cookie: str
     lost: str
     password_page: str | None = None
+    email_page: str | None = None
 
     def at(self, path: str) -> str:
         """The whole address of one of these pages."""
@@ -390,6 +392,7 @@ def _own_pages(signed_in: Callable[..., Any]) -> APIRouter:
             "is_compulsory": await page.steps.is_compulsory(),
             "sessions": sessions,
             "password_path": page.paths.password_page,
+            "email_path": page.paths.email_page,
         }
         if problem is not None:
             return page.refuse_security("security.html", form, problem, **values)
