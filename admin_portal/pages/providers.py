@@ -11,7 +11,7 @@ from tenants.accounts.permissions import Permission
 from tenants.social import registrations
 from tenants.social.models import SocialProvider
 from tenants.social.schemas import ProviderPut
-from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.errors import NotFoundError, ProblemError
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
 
@@ -47,12 +47,13 @@ async def _render(
     return page.render("sign_in_providers.html", form=page.blank_form(), **values)
 
 
-@router.post("/sign-in-providers/{provider}")
-async def change(page: SignedIn, provider: SocialProvider) -> Response:
+@router.post("/sign-in-providers/{name}")
+async def change(page: SignedIn, name: str) -> Response:
     """Use the practice's own registration, or turn the provider off."""
     form = await page.read_form()
     page.need(Permission.MANAGE_SETTINGS)
     page.need_fresh(_PATH)
+    provider = _known(name)
     try:
         wish = form.parse(
             ProviderPut, {**form.optional("client_id", "client_secret"), "is_enabled": form.get("is_enabled") == "yes"}
@@ -64,12 +65,20 @@ async def change(page: SignedIn, provider: SocialProvider) -> Response:
     return see_other(_PATH)
 
 
-@router.post("/sign-in-providers/{provider}/forget")
-async def forget(page: SignedIn, provider: SocialProvider) -> Response:
+@router.post("/sign-in-providers/{name}/forget")
+async def forget(page: SignedIn, name: str) -> Response:
     """Forget the practice's own registration; the platform's serves again, if there is one."""
     await page.read_form()
     page.need(Permission.MANAGE_SETTINGS)
     page.need_fresh(_PATH)
+    provider = _known(name)
     await registrations.forget_provider(page.session, provider)
     page.record("sign_in_provider.forgotten", None, provider=provider)
     return see_other(_PATH)
+
+
+def _known(name: str) -> SocialProvider:
+    """Raises :class:`NotFoundError` for any other name, once it is known who asks."""
+    if name not in list(SocialProvider):
+        raise NotFoundError
+    return SocialProvider(name)

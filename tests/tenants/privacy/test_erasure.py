@@ -6,11 +6,13 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
+from billing.payments.models import Payment
 from notifications.models import EmailLog
 from scheduling.appointments.models import Appointment
 from tenants.accounts.models import Client, SignIn, StaffRole
@@ -83,8 +85,9 @@ class TestErasing:
             assert found == [], canary
 
     async def test_the_receipt_says_what_the_preview_said_and_names_nobody(
-        self, practice: TenantContext, here: httpx.AsyncClient, trail: Trail
+        self, runtime: Runtime, practice: TenantContext, here: httpx.AsyncClient, trail: Trail
     ) -> None:
+        zone = ZoneInfo(practice.timezone)
         preview = (await here.get("/api/v1/users/me/erasure")).json()
         receipt = await erase(here)
         assert {name: receipt[name] for name in preview} == preview
@@ -93,12 +96,17 @@ class TestErasing:
             assert canary not in json.dumps(receipt)
         treated = {(one["class"], one["action"]): one for one in preview["classes"]}
         visits = treated[("visits", "block")]
-        today = clock.now().date()
+        async with runtime.database.tenant(practice) as session:
+            visit = await session.get_one(Appointment, trail.visit_id)
+            paid = await session.scalar(select(func.max(Payment.updated_at)).where(Payment.captured_minor > 0))
         assert visits["count"] == 1
-        assert visits["until"] == (today - timedelta(days=10)).replace(year=today.year + 5).isoformat()
+        last_visit = visit.ends_at.astimezone(zone).date()
+        assert visits["until"] == last_visit.replace(year=last_visit.year + 5).isoformat()
         assert "41/2002" in visits["explanation"]
         books = treated[("payments", "block")]
-        assert books["until"] == preview["blocked_until"] == today.replace(year=today.year + 6).isoformat()
+        assert paid is not None
+        entry = paid.astimezone(zone).date()
+        assert books["until"] == preview["blocked_until"] == entry.replace(year=entry.year + 6).isoformat()
         assert treated[("profile", "block")]["until"] == preview["blocked_until"]
         assert treated[("dependants", "block")]["count"] == 1
         assert ("sign_ins", "delete") in treated
