@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from admin_portal.pages.page import SignedIn, Visitor
+from admin_portal.pages.page import SignedIn, Visitor, visitor_page
+from tenants.accounts.email_change_pages import include_email_links
 from tenants.accounts.models import AccountKind
-from tenants.accounts.schemas import EmailRequest, NewEmail, PasswordChange, PasswordReset, TokenRequest
+from tenants.accounts.schemas import EmailRequest, NewEmail, PasswordChange, PasswordReset
 from tenants.accounts.services import email_changes, passwords
-from tenants.accounts.services.email_changes import ChangeState
 from tenants.accounts.services.links import EMAIL_CHANGE, PASSWORD_RESET
 from todoenbalance.kit.database import give_connection_back
 from todoenbalance.kit.errors import ProblemError
@@ -116,37 +116,4 @@ async def request_email_change(page: SignedIn) -> Response:
     return page.render("change_email.html", form=form, email=page.staff.email, is_done=True)
 
 
-@router.get("/confirm-email")
-async def show_email_confirmation(page: Visitor, token: TokenQuery = "") -> Response:
-    """A button, because programs that check mails follow links."""
-    return page.render("confirm_email.html", form=page.blank_form(token=token), state=None)
-
-
-@router.post("/confirm-email", dependencies=[Depends(limited(LINK))])
-async def confirm_email(page: Visitor) -> Response:
-    """Confirm a change of address from one of the two."""
-    form = await page.read_form()
-    try:
-        body = form.parse(TokenRequest, {"token": form.get("token")})
-        state = await email_changes.confirm_email_change(page.session, AccountKind.STAFF, body.token)
-    except ProblemError as problem:
-        return page.render_refused("confirm_email.html", form, problem, state=None)
-    return page.render("confirm_email.html", form=form, state="done" if state is ChangeState.CHANGED else "waiting")
-
-
-@router.get("/cancel-email")
-async def show_email_cancelling(page: Visitor, token: TokenQuery = "") -> Response:
-    """A button, as above."""
-    return page.render("cancel_email.html", form=page.blank_form(token=token), is_done=False)
-
-
-@router.post("/cancel-email", dependencies=[Depends(limited(LINK))])
-async def cancel_email(page: Visitor) -> Response:
-    """Stop a change of address that somebody else asked for."""
-    form = await page.read_form()
-    try:
-        body = form.parse(TokenRequest, {"token": form.get("token")})
-        await email_changes.cancel_email_change(page.session, AccountKind.STAFF, body.token)
-    except ProblemError as problem:
-        return page.render_refused("cancel_email.html", form, problem, is_done=False)
-    return page.render("cancel_email.html", form=form, is_done=True)
+include_email_links(router, visitor_page, AccountKind.STAFF)
