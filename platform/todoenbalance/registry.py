@@ -4,6 +4,10 @@ from billing.payments import models as payments
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
+from scheduling.external_calendars import models as external_calendars
+from scheduling.feeds import models as feeds
+from scheduling.group_sessions import models as group_sessions
+from scheduling.waitlist import models as waitlist
 from tenants.accounts import models as accounts
 from tenants.privacy import models as privacy
 from tenants.registry import models as tenants
@@ -18,6 +22,9 @@ MODULES = (
     accounts,
     appointments,
     catalogue,
+    external_calendars,
+    feeds,
+    group_sessions,
     idempotency,
     inbox,
     notifications,
@@ -28,4 +35,5 @@ MODULES = (
     settings,
     social,
     tenants,
+    waitlist,
 )

@@ -1,12 +1,12 @@
 """Appointments, and the constraint that makes double booking impossible."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, text
-from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import MinorUnits, TenantBase
@@ -32,14 +32,29 @@ LIVE_STATUSES = (
 """The statuses whose time is taken. Mirrored by the exclusion constraint."""
 
 
+class HoldKind(StrEnum):
+    """What a ``held`` appointment waits for: money, the practice's yes, or the yes of the first in line."""
+
+    PAYMENT = "payment"
+    APPROVAL = "approval"
+    OFFER = "offer"
+
+
 class Appointment(TenantBase):
-    """One booking. ``occupied`` is its time with buffers; price and terms are as they were when booked.
+    """One booking. ``occupied`` is its time with buffers; price and ``terms`` are as they were when booked.
 
     ``version`` rises with each change that a reader must be told of (moved, cancelled) and is the
     iCalendar SEQUENCE; a mail made for an older version is not sent. ``amount_due_minor`` is what must be
-    paid for the booking to stand (the deposit where there is one). ``refund_deadline`` is set where moving
-    must not renew the right to cancel for free: the client moved it when that had run out already.
-    ``dependant_id``: for whom the client booked, None for themselves.
+    paid for the booking to stand (the deposit where there is one). ``hold_kind`` says what a held one waits for
+    (None in rows from before: payment). ``dependant_id``: for whom the client booked, None for themselves.
+
+    ``terms`` is a :class:`~scheduling.appointments.terms.Terms`; rows from before have ``cancellation_notice_hours``
+    and ``refund_deadline`` instead. ``refund_cap_percent``: no more than that share comes back, because a later
+    move must not buy back a right that had run out.
+
+    ``group_session_id``: it is a seat in that session, whose time it shares with the other seats.
+    ``overlapping``: staff put it on top of another on purpose; it takes its time, but may overlap.
+    ``series_id`` is common to appointments booked together. ``private_notes`` are the staff's own.
     """
 
     __tablename__ = "appointments"
@@ -47,7 +62,9 @@ class Appointment(TenantBase):
         ExcludeConstraint(
             ("practitioner_id", "="),
             ("occupied", "&&"),
-            where=text("status IN ('held', 'confirmed', 'completed', 'no_show')"),
+            # Seats of one session share its time; everything else is a party of its own.
+            (text("COALESCE(group_session_id, id)"), "<>"),
+            where=text("status IN ('held', 'confirmed', 'completed', 'no_show') AND NOT overlapping"),
             using="gist",
             name="ex_appointments_no_overlap",
         ),
@@ -60,8 +77,16 @@ class Appointment(TenantBase):
         CheckConstraint("starts_at < ends_at", name="times"),
         CheckConstraint("occupied @> tstzrange(starts_at, ends_at)", name="occupied_covers"),
         CheckConstraint("(status = 'held') = (hold_expires_at IS NOT NULL)", name="hold"),
+        CheckConstraint("hold_kind IN ('payment', 'approval', 'offer')", name="hold_kind"),
+        CheckConstraint("refund_cap_percent BETWEEN 0 AND 100", name="refund_cap_percent"),
         Index("ix_appointments_client_id", "client_id", "starts_at"),
         Index("ix_appointments_starts_at", "starts_at", "id"),
+        Index(
+            "ix_appointments_group_session_id",
+            "group_session_id",
+            postgresql_where=text("group_session_id IS NOT NULL"),
+        ),
+        Index("ix_appointments_series_id", "series_id", postgresql_where=text("series_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -77,21 +102,24 @@ class Appointment(TenantBase):
     price_minor: Mapped[MinorUnits]
     amount_due_minor: Mapped[MinorUnits]
     hold_expires_at: Mapped[datetime | None]
+    hold_kind: Mapped[str | None] = mapped_column(String(10))
     location_kind: Mapped[str] = mapped_column(String(20))
     meeting_url: Mapped[str | None] = mapped_column(String(2000))
     notes: Mapped[str | None]
     cancellation_notice_hours: Mapped[int]
     refund_deadline: Mapped[datetime | None]
+    terms: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    refund_cap_percent: Mapped[int | None]
+    group_session_id: Mapped[UUID | None] = mapped_column(ForeignKey("group_sessions.id"))
+    series_id: Mapped[UUID | None]
+    overlapping: Mapped[bool] = mapped_column(server_default=text("false"))
+    private_notes: Mapped[str | None]
+    attendance_confirmed_at: Mapped[datetime | None]
     cancelled_by: Mapped[str | None] = mapped_column(String(10))
     cancelled_at: Mapped[datetime | None]
     cancellation_reason: Mapped[str | None] = mapped_column(String(500))
     version: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-    @property
-    def refundable_until(self) -> datetime:
-        """Until when a client who cancels gets everything back, by the terms of the booking."""
-        return self.refund_deadline or self.starts_at - timedelta(hours=self.cancellation_notice_hours)
 
 
 class AppointmentChange(TenantBase):
@@ -107,3 +135,21 @@ class AppointmentChange(TenantBase):
     actor_id: Mapped[UUID | None]
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     created_at: Mapped[datetime]
+
+
+class AppointmentLink(TenantBase):
+    """A link in a mail that does one thing to an appointment as it was when the mail was made; used once.
+
+    ``action``: ``confirm`` (I will come), ``move`` or ``cancel``. Stored hashed; void for another ``version``.
+    """
+
+    __tablename__ = "appointment_links"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    appointment_id: Mapped[UUID] = mapped_column(ForeignKey("appointments.id", ondelete="CASCADE"), index=True)
+    action: Mapped[str] = mapped_column(String(10))
+    version: Mapped[int]
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

@@ -17,6 +17,9 @@ class PracticeSettings(TenantBase):
     ``second_factor_required``: of every member of staff. ``practitioners_see_all``: other practitioners'
     appointments and clients too. ``records_years``, ``invoice_years``: how long the record of a treatment (Ley
     41/2002, art. 17: at least five years) and the books (Código de Comercio, art. 30: six) outlive an erasure.
+    ``holidays_country`` and ``holidays_region`` (ISO 3166-1 and -2, the region without its country): whose public
+    holidays close the weekly hours. ``approved_hold_hours``: how long a granted request waits for its payment.
+    ``waitlist_offer_minutes``: how long a freed time is kept for the first in line.
     """
 
     __tablename__ = "practice_settings"
@@ -27,6 +30,9 @@ class PracticeSettings(TenantBase):
         CheckConstraint("reminder_hours BETWEEN 1 AND 168", name="reminder_hours"),
         CheckConstraint("records_years BETWEEN 5 AND 30", name="records_years"),
         CheckConstraint("invoice_years BETWEEN 4 AND 30", name="invoice_years"),
+        CheckConstraint("holidays_region IS NULL OR holidays_country IS NOT NULL", name="holidays"),
+        CheckConstraint("approved_hold_hours BETWEEN 1 AND 336", name="approved_hold_hours"),
+        CheckConstraint("waitlist_offer_minutes BETWEEN 5 AND 2880", name="waitlist_offer_minutes"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -42,5 +48,9 @@ class PracticeSettings(TenantBase):
     privacy_policy_url: Mapped[str | None] = mapped_column(String(2000))
     records_years: Mapped[int] = mapped_column(server_default=text("5"))
     invoice_years: Mapped[int] = mapped_column(server_default=text("6"))
+    holidays_country: Mapped[str | None] = mapped_column(String(2))
+    holidays_region: Mapped[str | None] = mapped_column(String(10))
+    approved_hold_hours: Mapped[int] = mapped_column(server_default=text("24"))
+    waitlist_offer_minutes: Mapped[int] = mapped_column(server_default=text("120"))
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

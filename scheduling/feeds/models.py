@@ -1,0 +1,36 @@
+"""Private addresses under which a calendar can be subscribed to."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from todoenbalance.kit.database import TenantBase
+
+
+class FeedOwner(StrEnum):
+    """Whose appointments a feed shows."""
+
+    CLIENT = "client"
+    PRACTITIONER = "practitioner"
+
+
+class CalendarFeed(TenantBase):
+    """One address, shown once and stored hashed. One lives per owner; a new one ends the old."""
+
+    __tablename__ = "calendar_feeds"
+    __table_args__ = (
+        Index(
+            "ix_calendar_feeds_owner", "owner_kind", "owner_id", unique=True, postgresql_where=text("ended_at IS NULL")
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_kind: Mapped[str] = mapped_column(String(15))
+    owner_id: Mapped[UUID]
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
