@@ -12,7 +12,6 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from admin_portal.calendar_access import AdminReadT, CalendarEditor, Editor, Sight, look_of
-from scheduling.appointments import service
 from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import AppointmentStatus
@@ -25,7 +24,8 @@ from scheduling.appointments.schemas import (
     RescheduleRequest,
     StaffBookingRequest,
 )
-from scheduling.appointments.service import ConfirmOutcome
+from scheduling.appointments.services import booking, cancelling, confirming, moving, outcomes, reading
+from scheduling.appointments.services.confirming import ConfirmOutcome
 from scheduling.fields import parse_bound
 from scheduling.idempotent import Once
 from tenants.accounts.names import name_of
@@ -72,7 +72,7 @@ async def list_appointments(
         starts=parse_bound(starts_from, zone, "from"),
         ends=parse_bound(starts_to, zone, "to"),
     )
-    rows, following = await service.list_appointments(session, sight.narrow(wanted), limit=limit, cursor=cursor)
+    rows, following = await reading.list_appointments(session, sight.narrow(wanted), limit=limit, cursor=cursor)
     named = await with_names(session, tenant.locale, [AppointmentAdminRead.of(row) for row in rows])
     return Page(items=[sight.show(read) for read in named], next_cursor=following)
 
@@ -80,7 +80,7 @@ async def list_appointments(
 @router.get("/{appointment_id}", responses=responses(NotFoundError))
 async def read_appointment(appointment_id: UUID, sight: Sight, session: TenantSessionDep) -> AppointmentAdminRead:
     """One appointment; for a practitioner, one of their own where the practice wants it so."""
-    row = await service.get_appointment(session, appointment_id)
+    row = await reading.get_appointment(session, appointment_id)
     sight.check(row.practitioner_id)
     return sight.show(await _named(session, AppointmentAdminRead.of(row)))
 
@@ -104,7 +104,7 @@ async def book_appointment(
     if once.replay is not None:
         return once.replay
     await _hold_client(session, editor, body.client_id)
-    appointment = await service.book_appointment(
+    appointment = await booking.book_appointment(
         session,
         client_id=body.client_id,
         service_id=body.service_id,
@@ -128,9 +128,9 @@ async def change_appointment(
     await _check_own(session, editor, appointment_id)
     changes = body.changes()
     if "meeting_url" in changes:
-        await service.set_meeting_url(session, appointment_id, changes["meeting_url"])
+        await outcomes.set_meeting_url(session, appointment_id, changes["meeting_url"])
     if "status" in changes:
-        await service.record_outcome(session, appointment_id, changes["status"], actor=Actor.staff(editor.staff.id))
+        await outcomes.record_outcome(session, appointment_id, changes["status"], actor=Actor.staff(editor.staff.id))
     return await _read(session, editor, appointment_id)
 
 
@@ -138,7 +138,7 @@ async def change_appointment(
 async def confirm_appointment(appointment_id: UUID, editor: Editor, session: TenantSessionDep) -> AppointmentAdminRead:
     """The client pays at the practice: a `held` appointment stands without payment in advance. Safe to repeat."""
     await _check_own(session, editor, appointment_id)
-    outcome = await service.confirm_offline(session, appointment_id, actor=Actor.staff(editor.staff.id))
+    outcome = await confirming.confirm_offline(session, appointment_id, actor=Actor.staff(editor.staff.id))
     if outcome is ConfirmOutcome.SLOT_TAKEN:
         raise SlotTakenError
     if outcome is ConfirmOutcome.NOT_BOOKABLE:
@@ -168,7 +168,7 @@ async def reschedule_appointment(
     )
     if once.replay is not None:
         return once.replay
-    moved = await service.reschedule_appointment(
+    moved = await moving.reschedule_appointment(
         session,
         appointment_id,
         body.starts_at,
@@ -199,9 +199,9 @@ async def cancel_appointment(
     once = await Once.claim(session, editor.staff.id, idempotency_key, "appointments.cancel", wish, appointment_id)
     if once.replay is not None:
         return once.replay
-    before = await service.get_appointment(session, appointment_id)
+    before = await reading.get_appointment(session, appointment_id)
     was_cancelled = before.status == AppointmentStatus.CANCELLED
-    done = await service.cancel_appointment(
+    done = await cancelling.cancel_appointment(
         session, appointment_id, actor=Actor.staff(editor.staff.id), reason=wish.reason
     )
     if not was_cancelled:
@@ -238,7 +238,7 @@ async def _named(session: TenantSession, read: AdminReadT) -> AdminReadT:
 
 
 async def _read(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> AppointmentAdminRead:
-    row = await service.get_appointment(session, appointment_id)
+    row = await reading.get_appointment(session, appointment_id)
     return (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(row)))
 
 
@@ -253,4 +253,4 @@ async def _hold_client(session: TenantSession, editor: CalendarEditor, client_id
 
 
 async def _check_own(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> None:
-    editor.check((await service.get_appointment(session, appointment_id)).practitioner_id)
+    editor.check((await reading.get_appointment(session, appointment_id)).practitioner_id)

@@ -9,7 +9,7 @@ from sqlalchemy import Select
 
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import AppointmentAdminRead
-from scheduling.appointments.service import clients_of_practitioner
+from scheduling.appointments.services.reading import clients_of_practitioner
 from scheduling.catalogue.service import find_practitioner_of_staff
 from tenants.accounts.auth import CurrentStaff, staff_who_may
 from tenants.accounts.models import Staff, StaffRole

@@ -6,10 +6,13 @@ from fastapi import APIRouter
 
 from admin_portal.calendar_access import CalendarViewer, CatalogueKeeper
 from scheduling.catalogue import service
+from scheduling.catalogue.errors import ServiceWasBookedError
 from scheduling.catalogue.schemas import ServiceAdminRead, ServiceCreate, ServicePatch
+from scheduling.catalogue.services import offers
+from tenants.accounts.services.audit import record_staff_action
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
-from todoenbalance.kit.web.dependencies import TenantSessionDep
+from todoenbalance.kit.web.dependencies import ContextDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
 router = APIRouter(
@@ -28,8 +31,8 @@ async def list_services(
 
 @router.post("", status_code=201, responses=responses(InvalidInputError))
 async def create_service(body: ServiceCreate, _staff: CatalogueKeeper, session: TenantSessionDep) -> ServiceAdminRead:
-    """A new service, in the practice's currency."""
-    return await service.create_service(session, body)
+    """A new service, in the practice's currency. `practitioners` in place of `practitioner_ids` sets their own terms."""
+    return await offers.create_service(session, body)
 
 
 @router.get("/{service_id}", responses=responses(NotFoundError))
@@ -38,15 +41,26 @@ async def read_service(service_id: UUID, _staff: CalendarViewer, session: Tenant
     return await service.read_service(session, service_id)
 
 
-@router.patch("/{service_id}", responses=responses(NotFoundError, InvalidInputError))
+@router.patch("/{service_id}", responses=responses(NotFoundError, InvalidInputError, ServiceWasBookedError))
 async def change_service(
-    service_id: UUID, body: ServicePatch, _staff: CatalogueKeeper, session: TenantSessionDep
+    service_id: UUID, body: ServicePatch, staff: CatalogueKeeper, session: TenantSessionDep, context: ContextDep
 ) -> ServiceAdminRead:
-    """Change some fields; what was booked keeps its price, length and terms."""
-    return await service.change_service(session, service_id, body)
+    """Change some fields; what was booked keeps its price, length and terms.
+
+    `practitioner_ids` leaves the own price and length of those who stay alone, `practitioners` replaces them.
+    """
+    before = await service.read_service(session, service_id)
+    after = await offers.change_service(session, service_id, body)
+    if changes := offers.audited_changes(before, after):
+        record_staff_action(session, staff.id, "service.changed", service_id, request_id=context.request_id, **changes)
+    return after
 
 
 @router.delete("/{service_id}", status_code=204, responses=responses(NotFoundError))
-async def remove_service(service_id: UUID, _staff: CatalogueKeeper, session: TenantSessionDep) -> None:
+async def remove_service(
+    service_id: UUID, staff: CatalogueKeeper, session: TenantSessionDep, context: ContextDep
+) -> None:
     """Delete a service that was never booked; one that was is archived."""
-    await service.remove_service(session, service_id)
+    is_gone = await offers.remove_service(session, service_id)
+    action = "service.removed" if is_gone else "service.archived"
+    record_staff_action(session, staff.id, action, service_id, request_id=context.request_id)

@@ -1,4 +1,4 @@
-"""When practitioners work, for staff: weekly hours, one-off openings, blocked periods.
+"""When practitioners work, for staff: weekly hours, one-off openings, blocked periods (once, or coming back).
 
 Seen with `view_calendar`, changed with `manage_calendar`, or by practitioners for themselves. No change
 here touches an appointment.
@@ -11,12 +11,15 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 
 from admin_portal.calendar_access import CalendarViewer, Editor
-from scheduling.catalogue import service
-from scheduling.catalogue.models import BlockedTimeSlot, RecurringTimeSlot, TimeSlot
-from scheduling.catalogue.schemas import (
+from scheduling.catalogue.hours_schemas import (
     BlockedTimeSlotCreate,
+    BlockedTimeSlotMade,
     BlockedTimeSlotPatch,
     BlockedTimeSlotRead,
+    RecurringBlockedTimeSlotCreate,
+    RecurringBlockedTimeSlotMade,
+    RecurringBlockedTimeSlotPatch,
+    RecurringBlockedTimeSlotRead,
     RecurringTimeSlotCreate,
     RecurringTimeSlotPatch,
     RecurringTimeSlotRead,
@@ -24,6 +27,8 @@ from scheduling.catalogue.schemas import (
     TimeSlotPatch,
     TimeSlotRead,
 )
+from scheduling.catalogue.models import BlockedTimeSlot, RecurringBlockedTimeSlot, RecurringTimeSlot, TimeSlot
+from scheduling.catalogue.services import hours
 from scheduling.fields import parse_bound
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
@@ -49,7 +54,7 @@ async def list_weekly_hours(
     cursor: Cursor = None,
 ) -> Page[RecurringTimeSlotRead]:
     """Weekly hours, of one practitioner if named."""
-    rows, following = await service.list_weekly_hours(session, practitioner_id, limit=limit, cursor=cursor)
+    rows, following = await hours.list_weekly_hours(session, practitioner_id, limit=limit, cursor=cursor)
     return Page(items=[RecurringTimeSlotRead.model_validate(row) for row in rows], next_cursor=following)
 
 
@@ -64,13 +69,13 @@ async def create_weekly_hours(
 ) -> RecurringTimeSlot:
     """New weekly hours, in the practitioner's zone."""
     editor.check(body.practitioner_id)
-    return await service.create_weekly_hours(session, body)
+    return await hours.create_weekly_hours(session, body)
 
 
 @router.get("/recurring-time-slots/{slot_id}", response_model=RecurringTimeSlotRead, responses=responses(NotFoundError))
 async def read_weekly_hours(slot_id: UUID, _staff: CalendarViewer, session: TenantSessionDep) -> RecurringTimeSlot:
     """One row of weekly hours."""
-    return await service.get_weekly_hours(session, slot_id)
+    return await hours.get_weekly_hours(session, slot_id)
 
 
 @router.patch(
@@ -82,16 +87,16 @@ async def change_weekly_hours(
     slot_id: UUID, body: RecurringTimeSlotPatch, editor: Editor, session: TenantSessionDep
 ) -> RecurringTimeSlot:
     """Change some fields."""
-    editor.check((await service.get_weekly_hours(session, slot_id)).practitioner_id)
-    return await service.change_weekly_hours(session, slot_id, body)
+    editor.check((await hours.get_weekly_hours(session, slot_id)).practitioner_id)
+    return await hours.change_weekly_hours(session, slot_id, body)
 
 
 @router.delete("/recurring-time-slots/{slot_id}", status_code=204, responses=responses(NotFoundError))
 async def remove_weekly_hours(slot_id: UUID, editor: Editor, session: TenantSessionDep) -> None:
     """Take weekly hours away."""
-    slot = await service.get_weekly_hours(session, slot_id)
+    slot = await hours.get_weekly_hours(session, slot_id)
     editor.check(slot.practitioner_id)
-    await service.remove_slot(session, slot)
+    await hours.remove_slot(session, slot)
 
 
 # ---- one-off openings
@@ -111,7 +116,7 @@ async def list_openings(
     """One-off openings in order of time. Dates are the practice's."""
     zone = ZoneInfo(tenant.timezone)
     bounds = parse_bound(ends_after, zone, "from"), parse_bound(starts_before, zone, "to")
-    rows, following = await service.list_openings(session, practitioner_id, *bounds, limit=limit, cursor=cursor)
+    rows, following = await hours.list_openings(session, practitioner_id, *bounds, limit=limit, cursor=cursor)
     return Page(items=[TimeSlotRead.model_validate(row) for row in rows], next_cursor=following)
 
 
@@ -119,13 +124,13 @@ async def list_openings(
 async def create_opening(body: TimeSlotCreate, editor: Editor, session: TenantSessionDep) -> TimeSlot:
     """A new one-off opening."""
     editor.check(body.practitioner_id)
-    return await service.create_opening(session, body)
+    return await hours.create_opening(session, body)
 
 
 @router.get("/time-slots/{slot_id}", response_model=TimeSlotRead, responses=responses(NotFoundError))
 async def read_opening(slot_id: UUID, _staff: CalendarViewer, session: TenantSessionDep) -> TimeSlot:
     """A one-off opening."""
-    return await service.get_opening(session, slot_id)
+    return await hours.get_opening(session, slot_id)
 
 
 @router.patch(
@@ -133,16 +138,16 @@ async def read_opening(slot_id: UUID, _staff: CalendarViewer, session: TenantSes
 )
 async def change_opening(slot_id: UUID, body: TimeSlotPatch, editor: Editor, session: TenantSessionDep) -> TimeSlot:
     """Change some fields."""
-    editor.check((await service.get_opening(session, slot_id)).practitioner_id)
-    return await service.change_opening(session, slot_id, body)
+    editor.check((await hours.get_opening(session, slot_id)).practitioner_id)
+    return await hours.change_opening(session, slot_id, body)
 
 
 @router.delete("/time-slots/{slot_id}", status_code=204, responses=responses(NotFoundError))
 async def remove_opening(slot_id: UUID, editor: Editor, session: TenantSessionDep) -> None:
     """Take a one-off opening away."""
-    slot = await service.get_opening(session, slot_id)
+    slot = await hours.get_opening(session, slot_id)
     editor.check(slot.practitioner_id)
-    await service.remove_slot(session, slot)
+    await hours.remove_slot(session, slot)
 
 
 # ---- blocked periods
@@ -162,23 +167,23 @@ async def list_blocks(
     """Blocked periods in order of time. Dates are the practice's."""
     zone = ZoneInfo(tenant.timezone)
     bounds = parse_bound(ends_after, zone, "from"), parse_bound(starts_before, zone, "to")
-    rows, following = await service.list_blocks(session, practitioner_id, *bounds, limit=limit, cursor=cursor)
+    rows, following = await hours.list_blocks(session, practitioner_id, *bounds, limit=limit, cursor=cursor)
     return Page(items=[BlockedTimeSlotRead.model_validate(row) for row in rows], next_cursor=following)
 
 
-@router.post(
-    "/blocked-time-slots", status_code=201, response_model=BlockedTimeSlotRead, responses=responses(InvalidInputError)
-)
-async def create_block(body: BlockedTimeSlotCreate, editor: Editor, session: TenantSessionDep) -> BlockedTimeSlot:
-    """A new blocked period. Appointments in it stand: cancel or move them one by one."""
+@router.post("/blocked-time-slots", status_code=201, responses=responses(InvalidInputError))
+async def create_block(body: BlockedTimeSlotCreate, editor: Editor, session: TenantSessionDep) -> BlockedTimeSlotMade:
+    """A new blocked period. Appointments in it stand, and are counted: cancel or move them one by one."""
     editor.check(body.practitioner_id)
-    return await service.create_block(session, body)
+    made = BlockedTimeSlotRead.model_validate(block := await hours.create_block(session, body))
+    inside = await hours.count_appointments_inside(session, block)
+    return BlockedTimeSlotMade(**made.model_dump(), appointments_inside=inside)
 
 
 @router.get("/blocked-time-slots/{slot_id}", response_model=BlockedTimeSlotRead, responses=responses(NotFoundError))
 async def read_block(slot_id: UUID, _staff: CalendarViewer, session: TenantSessionDep) -> BlockedTimeSlot:
     """A blocked period."""
-    return await service.get_block(session, slot_id)
+    return await hours.get_block(session, slot_id)
 
 
 @router.patch(
@@ -190,13 +195,73 @@ async def change_block(
     slot_id: UUID, body: BlockedTimeSlotPatch, editor: Editor, session: TenantSessionDep
 ) -> BlockedTimeSlot:
     """Change some fields."""
-    editor.check((await service.get_block(session, slot_id)).practitioner_id)
-    return await service.change_block(session, slot_id, body)
+    editor.check((await hours.get_block(session, slot_id)).practitioner_id)
+    return await hours.change_block(session, slot_id, body)
 
 
 @router.delete("/blocked-time-slots/{slot_id}", status_code=204, responses=responses(NotFoundError))
 async def remove_block(slot_id: UUID, editor: Editor, session: TenantSessionDep) -> None:
     """Take a block away: the time is offered again."""
-    slot = await service.get_block(session, slot_id)
+    slot = await hours.get_block(session, slot_id)
     editor.check(slot.practitioner_id)
-    await service.remove_slot(session, slot)
+    await hours.remove_slot(session, slot)
+
+
+# ---- blocked periods that come back
+
+
+@router.get("/recurring-blocked-time-slots", responses=responses(InvalidInputError))
+async def list_recurring_blocks(
+    _staff: CalendarViewer,
+    session: TenantSessionDep,
+    practitioner_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RecurringBlockedTimeSlotRead]:
+    """Blocked periods that come back, of one practitioner if named."""
+    rows, following = await hours.list_recurring_blocks(session, practitioner_id, limit=limit, cursor=cursor)
+    return Page(items=[RecurringBlockedTimeSlotRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@router.post("/recurring-blocked-time-slots", status_code=201, responses=responses(InvalidInputError))
+async def create_recurring_block(
+    body: RecurringBlockedTimeSlotCreate, editor: Editor, session: TenantSessionDep
+) -> RecurringBlockedTimeSlotMade:
+    """A new one, in the practitioner's zone. Appointments in it stand, and are counted."""
+    editor.check(body.practitioner_id)
+    made = RecurringBlockedTimeSlotRead.model_validate(block := await hours.create_recurring_block(session, body))
+    inside = await hours.count_appointments_inside(session, block)
+    return RecurringBlockedTimeSlotMade(**made.model_dump(), appointments_inside=inside)
+
+
+@router.get(
+    "/recurring-blocked-time-slots/{slot_id}",
+    response_model=RecurringBlockedTimeSlotRead,
+    responses=responses(NotFoundError),
+)
+async def read_recurring_block(
+    slot_id: UUID, _staff: CalendarViewer, session: TenantSessionDep
+) -> RecurringBlockedTimeSlot:
+    """A blocked period that comes back."""
+    return await hours.get_recurring_block(session, slot_id)
+
+
+@router.patch(
+    "/recurring-blocked-time-slots/{slot_id}",
+    response_model=RecurringBlockedTimeSlotRead,
+    responses=responses(NotFoundError, InvalidInputError),
+)
+async def change_recurring_block(
+    slot_id: UUID, body: RecurringBlockedTimeSlotPatch, editor: Editor, session: TenantSessionDep
+) -> RecurringBlockedTimeSlot:
+    """Change some fields."""
+    editor.check((await hours.get_recurring_block(session, slot_id)).practitioner_id)
+    return await hours.change_recurring_block(session, slot_id, body)
+
+
+@router.delete("/recurring-blocked-time-slots/{slot_id}", status_code=204, responses=responses(NotFoundError))
+async def remove_recurring_block(slot_id: UUID, editor: Editor, session: TenantSessionDep) -> None:
+    """Take it away: the time is offered again."""
+    slot = await hours.get_recurring_block(session, slot_id)
+    editor.check(slot.practitioner_id)
+    await hours.remove_slot(session, slot)

@@ -24,20 +24,13 @@ def question(practice: Practice, database_url: str, connections: int) -> floor.Q
     """What the product asks the database for :meth:`Practice.availability_request`."""
     first, end = days_asked()
     last = midnight(end, ZONE) - timedelta(seconds=1)
-    window = practice.rules.window(
-        midnight(first, ZONE), last + practice.rules.duration, clock.now(), practitioner_id=practice.practitioner_id
-    )
+    rules = practice.rules.of_people([practice.practitioner_id])
+    window = rules.window(midnight(first, ZONE), last + rules.longest, clock.now())
     return floor.Question(
         database_url=database_url,
         practice=practice.context.key,
         connections=connections,
-        service_id=window.service_id,
-        practitioner_id=window.practitioner_id,
-        starts=window.starts,
-        ends=window.ends,
-        now=window.now,
-        buffer_before=window.buffer_before,
-        buffer_after=window.buffer_after,
+        window=window,
     )
 
 

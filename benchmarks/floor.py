@@ -7,10 +7,8 @@ checks nothing and cuts nothing to the grid. ``TODOENBALANCE_FLOOR`` holds what 
 
 import json
 import os
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
@@ -18,7 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 from starlette.types import Receive, Scope, Send
 
-from scheduling.availability.repository import _AVAILABILITY
+from scheduling.availability.repository import _AVAILABILITY, Window
 from todoenbalance.kit.database import EXTENSIONS_SCHEMA
 
 VARIABLE = "TODOENBALANCE_FLOOR"
@@ -30,20 +28,12 @@ class Question(BaseModel):
     database_url: str
     practice: str
     connections: int
-    service_id: UUID
-    practitioner_id: UUID | None
-    starts: datetime
-    ends: datetime
-    now: datetime
-    buffer_before: timedelta
-    buffer_after: timedelta
-    except_id: UUID | None = None
-    with_open: bool = False
+    window: Window
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What the statement takes."""
-        return self.model_dump(exclude={"database_url", "practice", "connections"})
+        return self.window.parameters(with_layers=False)
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +61,7 @@ class Floor:
             rows = await cursor.fetchall()
         items = [
             {"practitioner_id": str(one), "starts_at": begins.isoformat(), "ends_at": ends.isoformat()}
-            for one, _zone, _is_free, begins, ends in rows
+            for one, _kind, _layer, begins, ends in rows
         ]
         body = json.dumps({"items": items}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

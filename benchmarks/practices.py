@@ -12,10 +12,12 @@ from benchmarks.load import render_request
 from benchmarks.stack import Say
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import occupied_range
-from scheduling.availability.service import Rules
+from scheduling.availability.rules import Rules, load_rules
 from scheduling.catalogue import service as catalogue
+from scheduling.catalogue.hours_schemas import RecurringTimeSlotCreate
 from scheduling.catalogue.models import Practitioner, RecurringTimeSlot, Service, ServicePractitioner
-from scheduling.catalogue.schemas import PractitionerCreate, RecurringTimeSlotCreate, ServiceCreate
+from scheduling.catalogue.schemas import PractitionerCreate, ServiceCreate
+from scheduling.catalogue.services import hours, offers, practitioners
 from tenants.accounts.models import Client
 from tenants.provisioning.service import NewOwner, NewTenant, provision_tenant
 from tenants.registry.service import to_context
@@ -91,11 +93,11 @@ async def make_practices(runtime: Runtime, first: int, count: int, say: Say) -> 
 
 
 async def _fill(session: TenantSession, context: TenantContext) -> Practice:
-    person = await catalogue.create_practitioner(session, PractitionerCreate(name="Nuria"))
+    person = await practitioners.create_practitioner(session, PractitionerCreate(name="Nuria"))
     for weekday in range(1, 6):
         for start, end in _HOURS:
-            hours = RecurringTimeSlotCreate(practitioner_id=person.id, weekday=weekday, start_time=start, end_time=end)
-            await catalogue.create_weekly_hours(session, hours)
+            slot = RecurringTimeSlotCreate(practitioner_id=person.id, weekday=weekday, start_time=start, end_time=end)
+            await hours.create_weekly_hours(session, slot)
     new = ServiceCreate(
         name="Consulta de nutrición",
         duration_minutes=45,
@@ -103,12 +105,12 @@ async def _fill(session: TenantSession, context: TenantContext) -> Practice:
         price=MoneySchema(amount=4500, currency="EUR"),
         practitioner_ids=[person.id],
     )
-    made = await catalogue.create_service(session, new)
+    made = await offers.create_service(session, new)
     service = await catalogue.get_service(session, made.id)
     client = _client(new_id(), 0)
     session.add(client)
     await session.flush()  # appointments refer to the client
-    rules = Rules.of(service)
+    rules = await load_rules(session, service.id)
     session.add_all(_appointment(service, rules, person.id, client.id, starts_at) for starts_at in _taken())
     return Practice(context, person.id, rules)
 
@@ -146,8 +148,8 @@ def _appointment(service: Service, rules: Rules, person_id: UUID, client_id: UUI
         client_id=client_id,
         status=AppointmentStatus.CONFIRMED,
         starts_at=starts_at,
-        ends_at=starts_at + rules.duration,
-        occupied=occupied_range(rules, starts_at),
+        ends_at=starts_at + rules.longest,
+        occupied=occupied_range(starts_at, rules.longest, rules.buffer_before, rules.buffer_after),
         currency=service.currency,
         price_minor=service.price_minor,
         amount_due_minor=0,

@@ -14,21 +14,21 @@ from client_portal.page import ClientPage, SignedIn
 from client_portal.paying import settle_payments, start_paying
 from client_portal.views import (
     deadline_words,
-    find_for_whom,
     look_at_cancelling,
     method_choices,
     payments_of,
     view_appointment,
 )
 from notifications.formats import describe
-from scheduling.appointments import service
-from scheduling.appointments.calendar import render_appointment
 from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import CancelRequest
-from scheduling.catalogue.service import get_offered_service, get_practitioner, get_service
+from scheduling.appointments.services import cancelling, moving, reading
+from scheduling.appointments.services.exporting import export_appointment
+from scheduling.appointments.services.reading import effective_status
+from scheduling.catalogue.service import get_offered_service
 from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
@@ -52,7 +52,7 @@ _PROBLEMS: dict[str, type[ProblemError]] = {
 
 
 async def _own(page: ClientPage, appointment_id: UUID) -> Appointment:
-    return await service.get_appointment(page.session, appointment_id, client_id=page.client.id)
+    return await reading.get_appointment(page.session, appointment_id, client_id=page.client.id)
 
 
 @router.get("")
@@ -60,9 +60,9 @@ async def list_own(page: SignedIn, cursor: Annotated[str | None, Query(max_lengt
     """What is to come, and what was."""
     now = clock.now()
     wanted = AppointmentFilter(client_id=page.client.id, starts=now - _LONGEST_VISIT)
-    rows, following = await service.list_appointments(page.session, wanted, limit=50, cursor=cursor)
+    rows, following = await reading.list_appointments(page.session, wanted, limit=50, cursor=cursor)
     upcoming = [row for row in rows if row.ends_at > now]
-    past, _cursor = await service.list_appointments(
+    past, _cursor = await reading.list_appointments(
         page.session, AppointmentFilter(client_id=page.client.id, ends=now), limit=100
     )
     over = [row for row in past if row.ends_at <= now]
@@ -116,7 +116,7 @@ async def come_back(page: SignedIn, appointment_id: UUID) -> Response:
     """Back from the provider: what it says is settled now, then how things stand."""
     undecided = await settle_payments(page, await _own(page, appointment_id))
     row = await _own(page, appointment_id)
-    if undecided and service.effective_status(row) in (AppointmentStatus.HELD, AppointmentStatus.EXPIRED):
+    if undecided and effective_status(row) in (AppointmentStatus.HELD, AppointmentStatus.EXPIRED):
         return page.render("processing.html", view=await view_appointment(page, row))
     return see_other(f"/appointments/{appointment_id}")
 
@@ -125,17 +125,8 @@ async def come_back(page: SignedIn, appointment_id: UUID) -> Response:
 async def download(page: SignedIn, appointment_id: UUID) -> Response:
     """The appointment as an iCalendar file."""
     row = await _own(page, appointment_id)
-    offered = await get_service(page.session, row.service_id)
-    practitioner = await get_practitioner(page.session, row.practitioner_id)
-    content = render_appointment(
-        row,
-        service_name=offered.name,
-        practitioner_name=practitioner.name,
-        for_whom=await find_for_whom(page, row),
-        tenant=page.tenant,
-    )
     return Response(
-        content,
+        await export_appointment(page.session, row, page.timezone),
         media_type="text/calendar; charset=utf-8",
         headers={
             "Content-Disposition": f'attachment; filename="{row.id}.ics"',
@@ -175,7 +166,7 @@ async def cancel(page: SignedIn, appointment_id: UUID) -> Response:
     try:
         wish = form.parse(CancelRequest, form.optional("reason"))
         async with page.session.begin_nested():
-            await service.cancel_appointment(
+            await cancelling.cancel_appointment(
                 page.session,
                 appointment_id,
                 actor=Actor.client(page.client.id),
@@ -248,7 +239,7 @@ async def move(page: SignedIn, appointment_id: UUID) -> Response:
     choice = read_choice(page, {"practitioner_id": form.get("practitioner_id"), "timezone": form.get("timezone")})
     try:
         async with page.session.begin_nested():
-            await service.reschedule_appointment(
+            await moving.reschedule_appointment(
                 page.session,
                 appointment_id,
                 starts_at,

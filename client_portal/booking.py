@@ -21,7 +21,7 @@ from client_portal.views import cancellation_terms, method_choices, place_words,
 from notifications.formats import describe, zone_label
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.schemas import AppointmentRead, BookingRequest
-from scheduling.appointments.service import book_appointment
+from scheduling.appointments.services.booking import book_appointment
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.schemas import PractitionerRead
 from scheduling.catalogue.service import (

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from client_portal.page import COOKIE, ClientPage, SignedIn
 from client_portal.views import view_appointment
-from scheduling.appointments.service import get_appointment
+from scheduling.appointments.services.reading import get_appointment
 from tenants.privacy import erasure
 from tenants.privacy.export import export_client
 from tenants.privacy.port import Action

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from client_portal import account, appointments, booking, own_account, people, privacy, social
+from client_portal import account, appointments, booking, calendar_feed, own_account, people, privacy, social
 
 PARTS = (
     booking.router,
@@ -10,6 +10,7 @@ PARTS = (
     account.router,
     own_account.router,
     people.router,
+    calendar_feed.router,
     privacy.router,
     social.router,
 )

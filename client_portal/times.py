@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_gmt
 
-from scheduling.availability.service import LONGEST_LIST_DAYS, Rules, list_slots
+from scheduling.availability.rules import Rules, load_rules
+from scheduling.availability.service import LONGEST_LIST_DAYS, list_slots
 from scheduling.catalogue.models import Service
 from scheduling.fields import LAST_DAY
 from todoenbalance.kit import clock
@@ -65,7 +66,7 @@ async def find_week(
     today = clock.now().astimezone(zone).date()
     last = min(today + timedelta(days=service.horizon_days), LAST_DAY - WEEK)
     first = min(max(wished or today, today), last)
-    rules = Rules.of(service)
+    rules = await load_rules(session, service.id)
     starts = await _starts(session, rules, first, first + WEEK, zone, practitioner_id)
     days = [first + timedelta(days=number) for number in range(WEEK.days)]
     next_free = None

@@ -5,12 +5,14 @@ from datetime import datetime
 
 from billing.payments.models import Payment
 from billing.payments.service import list_payments
-from billing.refunds.service import refundable_minor
+from billing.refunds.service import refundable_minor, share_minor
 from client_portal.page import VisitorPage
 from notifications.formats import When, describe
 from scheduling.appointments.history import ActorKind
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.service import effective_status, gives_money_back
+from scheduling.appointments.services.cancelling import share_back
+from scheduling.appointments.services.reading import effective_status
+from scheduling.appointments.terms import whole_until
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.accounts.names import name_of
 from tenants.accounts.services.dependants import find_dependant
@@ -136,9 +138,10 @@ def deadline_words(page: VisitorPage, appointment: Appointment) -> str | None:
     """Until when cancelling this appointment gives everything back; None where nothing has to be paid."""
     if not appointment.amount_due_minor:
         return None
-    if clock.now() > appointment.refundable_until:
+    whole = whole_until(appointment)
+    if whole is None or clock.now() > whole:
         return page.t("If you cancel now, nothing of what you paid is returned.")
-    until = describe(appointment.refundable_until, page.timezone, page.locale)
+    until = describe(whole, page.timezone, page.locale)
     return page.t(
         "Cancel until %(day)s, %(time)s, and you get everything back; later, nothing.", day=until.day, time=until.time
     )
@@ -165,5 +168,6 @@ async def look_at_cancelling(page: VisitorPage, appointment: Appointment) -> Way
     paid = sum(refundable_minor(payment) for payment in payments)
     if not paid:
         return WayOut(None)
-    comes_back = gives_money_back(appointment, ActorKind.CLIENT)
-    return WayOut(Money(paid if comes_back else 0, appointment.currency))
+    percent = share_back(appointment, ActorKind.CLIENT)
+    back = sum(share_minor(refundable_minor(payment), percent) for payment in payments)
+    return WayOut(Money(back, appointment.currency))

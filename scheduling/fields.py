@@ -74,6 +74,19 @@ WallTime = Annotated[
 """Local time of day, ``HH:MM``."""
 
 
+def _closing_time(value: Any) -> Any:
+    return time() if value == "24:00" else _wall_time(value)
+
+
+ClosingTime = Annotated[
+    time,
+    BeforeValidator(_closing_time),
+    PlainSerializer(lambda value: value.strftime("%H:%M") if value else "24:00", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$", "examples": ["17:00"]}),
+]
+"""Local time at which a day's hours end, ``HH:MM``; ``24:00`` is the end of the day, kept as ``00:00``."""
+
+
 def _printable(value: str) -> str:
     if "\x00" in value:  # the one character that PostgreSQL's text can't hold
         raise ValueError("must not contain NUL")

@@ -16,20 +16,21 @@ from admin_portal.pages.page import SignedIn, StaffPage
 from billing.payments.models import Payment
 from billing.payments.service import list_payments
 from notifications.formats import When, describe
-from scheduling.appointments import service
 from scheduling.appointments.errors import AppointmentStateError, SlotTakenError
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import CancelRequest
-from scheduling.appointments.service import ConfirmOutcome, effective_status
+from scheduling.appointments.services import cancelling, confirming, outcomes, reading
+from scheduling.appointments.services.confirming import ConfirmOutcome
+from scheduling.appointments.services.reading import effective_status
 from scheduling.catalogue.schemas import LocationKind
 from scheduling.catalogue.service import (
     find_practitioner_of_staff,
     list_all_practitioners,
     list_all_services,
-    list_weekly_hours,
 )
+from scheduling.catalogue.services.hours import list_weekly_hours
 from scheduling.fields import midnight
 from tenants.accounts.models import Client
 from tenants.accounts.names import name_of
@@ -154,7 +155,7 @@ async def show_start(page: SignedIn) -> Response:
         ends=midnight(today + timedelta(days=7), zone),
     )
     sight = await look_of(page.staff, page.session)
-    rows, _cursor = await service.list_appointments(page.session, sight.narrow(wanted), limit=50)
+    rows, _cursor = await reading.list_appointments(page.session, sight.narrow(wanted), limit=50)
     rows = [row for row in rows if effective_status(row) is not AppointmentStatus.EXPIRED]
     return page.render(
         "start.html",
@@ -187,7 +188,7 @@ async def list_appointments(
     last_day = min(max(last_day, first_day), first_day + _LONGEST_SPAN)
     wanted = AppointmentFilter(starts=midnight(first_day, zone), ends=midnight(last_day + timedelta(days=1), zone))
     sight = await look_of(page.staff, page.session)
-    rows, following = await service.list_appointments(page.session, sight.narrow(wanted), limit=_MOST, cursor=cursor)
+    rows, following = await reading.list_appointments(page.session, sight.narrow(wanted), limit=_MOST, cursor=cursor)
     return page.render(
         "appointments.html",
         entries=await _entries(page, rows),
@@ -201,7 +202,7 @@ async def list_appointments(
 async def show_appointment(page: SignedIn, appointment_id: UUID) -> Response:
     """One appointment, and what can be done with it."""
     page.need(Permission.VIEW_CALENDAR)
-    row = await service.get_appointment(page.session, appointment_id)
+    row = await reading.get_appointment(page.session, appointment_id)
     (await look_of(page.staff, page.session)).check(row.practitioner_id)
     return await _render(page, row, page.blank_form())
 
@@ -241,13 +242,13 @@ async def act(page: SignedIn, appointment_id: UUID, action: str) -> Response:
     """Confirm what is paid at the practice, cancel, or say how the visit went."""
     form = await page.read_form()
     editor = await page.need_editor()
-    row = await service.get_appointment(page.session, appointment_id)
+    row = await reading.get_appointment(page.session, appointment_id)
     editor.check(row.practitioner_id)
     try:
         async with page.session.begin_nested():
             await _act(page, row, action, form)
     except ProblemError as problem:
-        return await _render(page, await service.get_appointment(page.session, appointment_id), form, problem)
+        return await _render(page, await reading.get_appointment(page.session, appointment_id), form, problem)
     return see_other(f"/admin/appointments/{appointment_id}")
 
 
@@ -256,17 +257,17 @@ async def _act(page: StaffPage, row: Appointment, action: str, form: Form) -> No
     if action == "cancel":
         wish = form.parse(CancelRequest, form.optional("reason"))
         was_cancelled = row.status == AppointmentStatus.CANCELLED
-        done = await service.cancel_appointment(page.session, row.id, actor=actor, reason=wish.reason)
+        done = await cancelling.cancel_appointment(page.session, row.id, actor=actor, reason=wish.reason)
         if not was_cancelled:
             refund_minor = done.refund.amount if done.refund else None
             page.record("appointment.cancelled", row.id, refund_minor=refund_minor)
     elif action == "confirm":
-        outcome = await service.confirm_offline(page.session, row.id, actor=actor)
+        outcome = await confirming.confirm_offline(page.session, row.id, actor=actor)
         if outcome is ConfirmOutcome.SLOT_TAKEN:
             raise SlotTakenError
         if outcome is ConfirmOutcome.NOT_BOOKABLE:
             raise AppointmentStateError
     elif action in ("completed", "no_show"):
-        await service.record_outcome(page.session, row.id, AppointmentStatus(action), actor=actor)
+        await outcomes.record_outcome(page.session, row.id, AppointmentStatus(action), actor=actor)
     else:
         raise AppointmentStateError

@@ -2,7 +2,18 @@
 
 from fastapi import APIRouter
 
-from admin_portal.pages import account, appointments, catalogue, credentials, hours, payments, practice, providers, team
+from admin_portal.pages import (
+    account,
+    appointments,
+    calendar_feed,
+    catalogue,
+    credentials,
+    hours,
+    payments,
+    practice,
+    providers,
+    team,
+)
 from admin_portal.pages.page import incomplete_staff_page, staff_page, visitor_page
 from todoenbalance.kit.pages.security import security_pages
 
@@ -10,6 +21,7 @@ PREFIX = "/admin"
 PARTS = (
     account.router,
     appointments.router,
+    calendar_feed.router,
     catalogue.router,
     credentials.router,
     hours.router,

@@ -84,8 +84,9 @@ async def request_refunds_for_payable(
     requested_by_kind: str,
     requested_by_id: UUID | None,
     reason: str | None = None,
+    percent: int = 100,
 ) -> list[Refund]:
-    """Promise to give back all that is left of a payable's payments; none if nothing is.
+    """Promise to give back what is left of a payable's payments, or ``percent`` of it; none if nothing is.
 
     Locks the payments: call it, or :func:`~billing.payments.service.lock_payments_of_payable`, before
     locking the payable's own row.
@@ -94,15 +95,20 @@ async def request_refunds_for_payable(
         await _promise(
             session,
             payment,
-            refundable_minor(payment),
+            share_minor(refundable_minor(payment), percent),
             cause=cause,
             reason=reason,
             requested_by_kind=requested_by_kind,
             requested_by_id=requested_by_id,
         )
         for payment in await lock_payments_of_payable(session, payable_kind, payable_id)
-        if refundable_minor(payment) > 0
+        if share_minor(refundable_minor(payment), percent) > 0
     ]
+
+
+def share_minor(amount_minor: int, percent: int) -> int:
+    """``percent`` of an amount in minor units; half a unit goes to whom it is given back."""
+    return (amount_minor * percent + 50) // 100
 
 
 def refundable_minor(payment: Payment) -> int:

@@ -23,6 +23,9 @@ from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold
 from scheduling.checkout.tasks import on_payment_settled
+from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
+from scheduling.external_calendars.tasks import refresh_calendar
+from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
 from tenants.accounts import events as accounts
 from tenants.accounts.personal_data import AccountData
 from tenants.privacy import events as privacy
@@ -59,6 +62,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_MOVED: [appointment_mails.on_appointment_moved],
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
     appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
+    EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [on_payment_settled],
     PAYMENT_ABANDON: [abandon_payable],
     REFUND_REQUESTED: [execute_refund],
@@ -86,6 +90,7 @@ def register_personal_data_sources() -> None:
     The account comes last: in an erasure everything that refers to it goes first.
     """
     register_retention(MAIL_LOG)
+    register_retention(ENDED_FEEDS)
     if personal_data_sources():
         return
     for source in (
@@ -93,6 +98,7 @@ def register_personal_data_sources() -> None:
         MailData(),
         PaymentData(),
         AppointmentData(),
+        FeedData(),
         SocialData(),
         ConsentData(),
         AccountData(),

@@ -5,9 +5,11 @@ from fastapi import APIRouter, FastAPI
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
+from admin_portal import external_calendars, holidays
 from admin_portal import payments as staff_payments
 from admin_portal import people, practice_settings, practitioners, records, second_factors, services, time_slots
 from admin_portal import privacy as staff_privacy
+from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
 from admin_portal.sign_in_providers import router as sign_in_providers
 from billing.providers.sandbox import is_sandbox_available
@@ -19,6 +21,8 @@ from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.availability.endpoints import router as availability_router
 from scheduling.catalogue.endpoints import router as catalogue_router
 from scheduling.checkout.endpoints import router as checkout_router
+from scheduling.feeds.endpoints import public_router as calendars_router
+from scheduling.feeds.endpoints import router as own_feed_router
 from tenants.accounts import credentials_endpoints
 from tenants.accounts.dependants_endpoints import router as dependants_router
 from tenants.accounts.endpoints import auth_router, users_router
@@ -60,6 +64,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         availability_router,
         appointments_router,
         checkout_router,
+        own_feed_router,
     ):
         api.include_router(router)
     admin = APIRouter(prefix="/admin")
@@ -76,7 +81,10 @@ def practice_surface(settings: Settings) -> FastAPI:
         sign_in_providers,
         services.router,
         practitioners.router,
+        practitioners_feeds,
         time_slots.router,
+        external_calendars.router,
+        holidays.router,
         staff_appointments.router,
         staff_payments.router,
         records.router,
@@ -84,6 +92,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         admin.include_router(router)
     api.include_router(admin)
     app.include_router(api)
+    app.include_router(calendars_router)
     app.include_router(mailbox.router)
     if is_sandbox_available(settings):
         app.include_router(sandbox_router)

@@ -7,8 +7,6 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from scheduling.appointments import service
-from scheduling.appointments.calendar import render_appointment
 from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import AppointmentStatus
@@ -20,12 +18,11 @@ from scheduling.appointments.schemas import (
     CancelRequest,
     RescheduleRequest,
 )
-from scheduling.catalogue.service import get_practitioner, get_service
+from scheduling.appointments.services import booking, cancelling, moving, reading
+from scheduling.appointments.services.exporting import export_appointment
 from scheduling.fields import parse_bound
 from scheduling.idempotent import Once
 from tenants.accounts.auth import CurrentClient, client_limited
-from tenants.accounts.names import name_of
-from tenants.accounts.services.dependants import find_dependant
 from todoenbalance.kit.errors import InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
@@ -58,7 +55,7 @@ async def book_appointment(
     once = await Once.claim(session, client.id, idempotency_key, "appointments.book", body)
     if once.replay is not None:
         return once.replay
-    appointment = await service.book_appointment(
+    appointment = await booking.book_appointment(
         session,
         client_id=client.id,
         service_id=body.service_id,
@@ -92,14 +89,14 @@ async def list_appointments(
         starts=parse_bound(starts_from, zone, "from"),
         ends=parse_bound(starts_to, zone, "to"),
     )
-    rows, following = await service.list_appointments(session, wanted, limit=limit, cursor=cursor)
+    rows, following = await reading.list_appointments(session, wanted, limit=limit, cursor=cursor)
     return Page(items=[AppointmentRead.of(row) for row in rows], next_cursor=following)
 
 
 @router.get("/{appointment_id}", responses=responses(NotFoundError))
 async def read_appointment(appointment_id: UUID, client: CurrentClient, session: TenantSessionDep) -> AppointmentRead:
     """One of the caller's appointments."""
-    return AppointmentRead.of(await service.get_appointment(session, appointment_id, client_id=client.id))
+    return AppointmentRead.of(await reading.get_appointment(session, appointment_id, client_id=client.id))
 
 
 @router.post(
@@ -125,7 +122,7 @@ async def reschedule_appointment(
     once = await Once.claim(session, client.id, idempotency_key, "appointments.reschedule", body, appointment_id)
     if once.replay is not None:
         return once.replay
-    moved = await service.reschedule_appointment(
+    moved = await moving.reschedule_appointment(
         session, appointment_id, body.starts_at, practitioner_id=body.practitioner_id, client_id=client.id
     )
     answer = AppointmentRead.of(moved)
@@ -150,7 +147,7 @@ async def cancel_appointment(
     once = await Once.claim(session, client.id, idempotency_key, "appointments.cancel", wish, appointment_id)
     if once.replay is not None:
         return once.replay
-    done = await service.cancel_appointment(
+    done = await cancelling.cancel_appointment(
         session, appointment_id, actor=Actor.client(client.id), client_id=client.id, reason=wish.reason
     )
     answer = CancelledAppointment.after(done)
@@ -163,23 +160,11 @@ async def cancel_appointment(
     response_class=Response,
     responses=responses(NotFoundError) | {200: {"content": {"text/calendar": {}}}},
 )
-async def download_calendar(
-    appointment_id: UUID, client: CurrentClient, session: TenantSessionDep, tenant: TenantDep
-) -> Response:
+async def download_calendar(appointment_id: UUID, client: CurrentClient, session: TenantSessionDep) -> Response:
     """The appointment as an iCalendar file."""
-    appointment = await service.get_appointment(session, appointment_id, client_id=client.id)
-    offered = await get_service(session, appointment.service_id)
-    practitioner = await get_practitioner(session, appointment.practitioner_id)
-    dependant = await find_dependant(session, appointment.dependant_id)
-    content = render_appointment(
-        appointment,
-        service_name=offered.name,
-        practitioner_name=practitioner.name,
-        for_whom=name_of(dependant) if dependant else None,
-        tenant=tenant,
-    )
+    appointment = await reading.get_appointment(session, appointment_id, client_id=client.id)
     return Response(
-        content,
+        await export_appointment(session, appointment, client.timezone),
         media_type="text/calendar; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{appointment.id}.ics"'},
     )

@@ -3,6 +3,15 @@
 APPOINTMENT_HOLD_EXPIRY = "appointment.hold_expiry"
 """``{appointment_id}``, due when the hold runs out."""
 
+APPOINTMENT_REQUESTED = "appointment.requested"
+"""``{appointment_id, version}``: a booking that waits for the practice's yes."""
+
+APPOINTMENT_APPROVED = "appointment.approved"
+"""``{appointment_id, version}``: the practice's yes to a request that is to be paid now."""
+
+TIME_FREED = "appointment.time_freed"
+"""``{practitioner_id, starts_at, ends_at}`` (RFC 3339): somebody's time can be had again, by those who wait for it."""
+
 APPOINTMENT_CONFIRMED = "appointment.confirmed"
 APPOINTMENT_MOVED = "appointment.moved"
 APPOINTMENT_CANCELLED = "appointment.cancelled"

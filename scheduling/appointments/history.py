@@ -30,6 +30,10 @@ class ChangeKind(StrEnum):
     EXPIRED = "expired"
     COMPLETED = "completed"
     NO_SHOW = "no_show"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    ATTENDANCE = "attendance"
+    """The client said that they will come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from scheduling.appointments.calendar import CANCEL, REQUEST, CalendarParty, ren
 from scheduling.appointments.history import ChangeKind
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
+from scheduling.appointments.terms import whole_until
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.accounts.models import Client, Dependant
@@ -103,7 +104,7 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
     when = describe(appointment.starts_at, zone, locale, ends_at=appointment.ends_at)
     there = describe(appointment.starts_at, booking.practitioner.timezone, locale, ends_at=appointment.ends_at)
     elsewhere = appointment.location_kind == "practice" and (there.day, there.time) != (when.day, when.time)
-    free_until = appointment.refundable_until
+    free_until = whole_until(appointment)
     paid_for = appointment.price_minor > 0
     slug = tenant.slug
     return {
@@ -118,7 +119,7 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
         "location_kind": appointment.location_kind,
         "meeting_url": appointment.meeting_url if appointment.location_kind == "online" else None,
         "price": Money(appointment.price_minor, appointment.currency).format(locale) if paid_for else None,
-        "free_until": describe(free_until, zone, locale) if paid_for and free_until > clock.now() else None,
+        "free_until": describe(free_until, zone, locale) if paid_for and free_until and free_until > clock.now() else None,
         "cancelled_by": appointment.cancelled_by,
         "appointment_url": runtime.settings.practice_url(slug, CLIENT_PATH.format(id=appointment.id)),
         "booking_url": runtime.settings.practice_url(slug),
@@ -129,22 +130,63 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
 async def _calendar_entry(
     session: TenantSession, runtime: Runtime, notice: Notice, booking: _Booking, method: str
 ) -> Attachment:
-    tenant, client = session.tenant, booking.client
-    organizer_address = await find_contact_address(session) or runtime.settings.mail.sender_address
+    """For the client, or for the practitioner, who is told whom they see."""
+    tenant, appointment, reader = session.tenant, booking.appointment, notice.reader
+    is_client = reader.recipient.kind is RecipientKind.CLIENT
+    client = name_of(booking.client, reader.locale)
+    changes = await AppointmentRepository(session).last_changes([appointment.id])
     content = render_appointment(
-        booking.appointment,
+        appointment,
         service_name=booking.service.name,
         practitioner_name=booking.practitioner.name,
-        for_whom=name_of(booking.dependant) if booking.dependant else None,
+        for_whom=name_of(booking.dependant, reader.locale) if booking.dependant else None,
+        client_name=None if is_client else client,
+        changed_at=changes.get(appointment.id),
         tenant=tenant,
+        timezone=_timezone(notice, booking),
         method=method,
-        organizer=CalendarParty(tenant.name, organizer_address),
-        attendee=CalendarParty(name_of(client), notice.reader.address),
+        organizer=CalendarParty(tenant.name, await _organizer_address(session, runtime, reader.address)),
+        attendee=CalendarParty(client if is_client else booking.practitioner.name, reader.address),
     )
     # RFC 6047, 2.4: the method in the content type must be that of the content.
     return Attachment(
-        _ICS_NAME[language_of(notice.reader.locale)], f"text/calendar; method={method}; charset=utf-8", content
+        _ICS_NAME[language_of(reader.locale)], f"text/calendar; method={method}; charset=utf-8", content
     )
+
+
+async def _organizer_address(session: TenantSession, runtime: Runtime, attendee: str) -> str:
+    """The practice's contact address; ours where that is the attendee's own: nobody can be invited by themselves."""
+    contact = await find_contact_address(session)
+    is_own = contact is not None and contact.casefold() == attendee.casefold()
+    return runtime.settings.mail.sender_address if contact is None or is_own else contact
+
+
+async def _practitioners_entries(
+    session: TenantSession, runtime: Runtime, notice: Notice, booking: _Booking, method: str
+) -> tuple[Attachment, ...]:
+    """For the practitioner's own calendar; a move to somebody else takes it out of the former one's.
+
+    Owners who are told get none, it is not their appointment; nor does a seat, because a session is one event.
+    """
+    recipient = notice.reader.recipient
+    if recipient.kind is not RecipientKind.STAFF or booking.appointment.group_session_id is not None:
+        return ()
+    staff_id = UUID(recipient.id)
+    if staff_id == booking.practitioner.staff_id:
+        return (await _calendar_entry(session, runtime, notice, booking, method),)
+    if staff_id == await _former_staff_id(session, booking.appointment):
+        return (await _calendar_entry(session, runtime, notice, booking, CANCEL),)
+    return ()
+
+
+async def _former_staff_id(session: TenantSession, appointment: Appointment) -> UUID | None:
+    """Who of the staff is the practitioner from whom the last move took it."""
+    moved = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.MOVED)
+    if moved is None or not moved.detail:
+        return None
+    with suppress(NotFoundError):  # a practitioner without appointments may have been removed
+        return (await get_practitioner(session, UUID(moved.detail["from_practitioner_id"]))).staff_id
+    return None
 
 
 async def compose_standing(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -176,9 +218,12 @@ async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Not
 
 
 async def compose_standing_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
-    """To the practice, of an appointment that was confirmed or moved."""
+    """To the practice, of one that was confirmed or moved; its practitioner gets the entry for their calendar."""
     booking = await _find_booking(session, notice, AppointmentStatus.CONFIRMED)
-    return ComposedMail(_values(session, runtime, notice, booking)) if booking else None
+    if booking is None:
+        return None
+    entries = await _practitioners_entries(session, runtime, notice, booking, REQUEST)
+    return ComposedMail(_values(session, runtime, notice, booking), entries)
 
 
 async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -186,7 +231,8 @@ async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, n
     booking = await _find_booking(session, notice, AppointmentStatus.CANCELLED)
     if booking is None or not booking.was_confirmed:
         return None
-    return ComposedMail(_values(session, runtime, notice, booking))
+    entries = await _practitioners_entries(session, runtime, notice, booking, CANCEL)
+    return ComposedMail(_values(session, runtime, notice, booking), entries)
 
 
 def register_appointment_mails() -> None:
@@ -226,11 +272,8 @@ async def _announce(
 async def _concerned_staff(session: TenantSession, appointment: Appointment, kind: str) -> list[UUID | None]:
     """The practitioner, and, of a move, the one from whom it was taken."""
     concerned = [(await get_practitioner(session, appointment.practitioner_id)).staff_id]
-    moved = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.MOVED)
-    if kind == MOVED_PRACTICE and moved is not None and moved.detail:
-        with suppress(NotFoundError):  # a practitioner without appointments may have been removed
-            former = await get_practitioner(session, UUID(moved.detail["from_practitioner_id"]))
-            concerned.append(former.staff_id)
+    if kind == MOVED_PRACTICE:
+        concerned.append(await _former_staff_id(session, appointment))
     return concerned
 
 

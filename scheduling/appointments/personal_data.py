@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, select, update
 
 from billing.payments.service import lock_payments_of_client, paid_payables
-from billing.refunds.service import refundable_of_payable
-from scheduling.appointments import service
+from billing.refunds.service import refundable_of_payable, share_minor
 from scheduling.appointments.events import PAYABLE_KIND
 from scheduling.appointments.history import Actor, ActorKind
 from scheduling.appointments.models import Appointment, AppointmentChange, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
+from scheduling.appointments.services.cancelling import cancel_appointment, share_back
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.privacy.port import (
     Action,
@@ -171,7 +171,7 @@ class AppointmentCancelling:
         await lock_payments_of_client(session, client_id)
         await AppointmentRepository(session).lock_all_of_client(client_id)
         rows = [row for row in await _rows_of(session, client_id) if _is_to_come(row)]
-        done = [await service.cancel_appointment(session, row.id, actor=Actor.client(client_id)) for row in rows]
+        done = [await cancel_appointment(session, row.id, actor=Actor.client(client_id)) for row in rows]
         return [Cancellation(one.appointment.id, one.appointment.starts_at, one.refund) for one in done]
 
 
@@ -179,5 +179,4 @@ async def _would_give_back(session: TenantSession, row: Appointment) -> Money | 
     captured, refundable = await refundable_of_payable(session, PAYABLE_KIND, row.id)
     if not captured:
         return None
-    comes_back = service.gives_money_back(row, ActorKind.CLIENT)
-    return Money(refundable if comes_back else 0, row.currency)
+    return Money(share_minor(refundable, share_back(row, ActorKind.CLIENT)), row.currency)

@@ -5,6 +5,7 @@ takers of one person's time wait in line; the exclusion constraint has the last 
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -18,11 +19,42 @@ from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.events import PAYABLE_KIND
 from scheduling.appointments.history import ChangeKind, record_change
 from scheduling.appointments.repository import AppointmentRepository, is_overlap
-from scheduling.availability.service import Rules, Verdict, judge_start
-from scheduling.fields import midnight
+from scheduling.availability.rules import Rule, Rules
+from scheduling.availability.service import Judgement, Turns, Verdict, judge_start
 from todoenbalance.kit.database import TenantSession
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Liberties:
+    """What staff may do on purpose: book ``outside_hours`` (and notice, horizon, grid, blocks, caps), or
+    ``overlapping``, on top of what is there."""
+
+    outside_hours: bool = False
+    overlapping: bool = False
+
+    @property
+    def ignored(self) -> frozenset[Rule]:
+        """The rules that don't count then."""
+        ignored = frozenset({Rule.TAKEN}) if self.overlapping else frozenset()
+        return ignored | (frozenset(Rule) - {Rule.TAKEN, Rule.NOT_OFFERED} if self.outside_hours else frozenset())
+
+
+NO_LIBERTIES = Liberties()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What was found: with whom, where, how long, for how much (minor units), and the time with its buffers."""
+
+    practitioner_id: UUID
+    location_kind: str
+    starts_at: datetime
+    ends_at: datetime
+    occupied: Range[datetime]
+    price_minor: int
+    overlapping: bool
 
 
 class _NotFreeAnyMoreError(Exception):
@@ -37,26 +69,37 @@ async def take_time(
     session: TenantSession,
     rules: Rules,
     starts_at: datetime,
-    write: Callable[[UUID], Awaitable[T]],
+    write: Callable[[Place], Awaitable[T]],
     *,
     practitioner_id: UUID | None = None,
     preferred_id: UUID | None = None,
     except_id: UUID | None = None,
+    liberties: Liberties = NO_LIBERTIES,
 ) -> T:
-    """Have ``write`` put a row at this time with the first practitioner who is free, whose id it is given.
+    """Have ``write`` put a row at this time with the first practitioner who is free.
 
-    Tried are the named one, or all who offer the service: ``preferred_id`` first, then who has the least to
-    do that day. Each try is a savepoint; losing it gives the practitioner's lock back, so that nobody waits
-    for one person while holding another. ``write`` must flush. Raises :class:`SlotTakenError`,
-    :class:`SlotNotOfferedError`, and what ``write`` raises.
+    Tried are the named one, or all who offer the service: ``preferred_id`` first, then by whose turn it is
+    (:class:`~scheduling.availability.service.Turns`). Each try is a savepoint; losing it gives the practitioner's
+    lock back, so that nobody waits for one person while holding another. ``write`` must flush. Raises
+    :class:`SlotTakenError`, :class:`SlotNotOfferedError`, and what ``write`` raises.
     """
-    verdicts = await judge_start(session, rules, starts_at, practitioner_id=practitioner_id, except_id=except_id)
-    free = [key for key, verdict in verdicts.items() if verdict is Verdict.FREE]
-    seen = set(verdicts.values())
+    judged = await judge_start(
+        session,
+        rules,
+        starts_at,
+        practitioner_id=practitioner_id,
+        except_id=except_id,
+        ignoring=liberties.ignored,
+    )
+    free = [key for key, judgement in judged.items() if judgement.verdict is Verdict.FREE]
+    seen = {judgement.verdict for judgement in judged.values()}
     for candidate in await _in_order(session, free, starts_at, preferred_id):
         try:
             async with session.begin_nested():
-                return await _take(session, rules, starts_at, candidate, write, except_id)
+                taken = await _take(session, rules, starts_at, candidate, write, except_id, liberties)
+                if practitioner_id is None and candidate != preferred_id:
+                    await AppointmentRepository(session).note_assigned(candidate)
+                return taken
         except _NotFreeAnyMoreError as lost:
             seen.add(lost.verdict)
         except IntegrityError as error:
@@ -73,10 +116,8 @@ async def _in_order(
 ) -> list[UUID]:
     if len(free) < 2:
         return free
-    zone = ZoneInfo(session.tenant.timezone)
-    day = starts_at.astimezone(zone).date()
-    bounds = midnight(day, zone), midnight(day + timedelta(days=1), zone)
-    ranked = await AppointmentRepository(session).rank_by_load(free, *bounds)
+    day = starts_at.astimezone(ZoneInfo(session.tenant.timezone)).date()
+    ranked = (await Turns.load(session, free, day, day)).order(free, day)
     return sorted(ranked, key=lambda one: one != preferred_id)
 
 
@@ -85,16 +126,34 @@ async def _take(
     rules: Rules,
     starts_at: datetime,
     practitioner_id: UUID,
-    write: Callable[[UUID], Awaitable[T]],
+    write: Callable[[Place], Awaitable[T]],
     except_id: UUID | None,
+    liberties: Liberties,
 ) -> T:
     await AppointmentRepository(session).lock_practitioner(practitioner_id)
-    verdicts = await judge_start(session, rules, starts_at, practitioner_id=practitioner_id, except_id=except_id)
-    verdict = verdicts.get(practitioner_id, Verdict.NOT_OFFERED)
-    if verdict is not Verdict.FREE:
-        raise _NotFreeAnyMoreError(verdict)
-    await retire_expired_holds(session, practitioner_id, occupied_range(rules, starts_at), except_id)
-    return await write(practitioner_id)
+    judged = await judge_start(session, rules, starts_at, practitioner_id=practitioner_id, except_id=except_id)
+    judgement = judged[practitioner_id]
+    left = tuple(rule for rule in judgement.broken if rule not in liberties.ignored)
+    if left:
+        raise _NotFreeAnyMoreError(Judgement(left).verdict)
+    place = _place(rules, starts_at, practitioner_id, judgement, overlapping=Rule.TAKEN in judgement.broken)
+    await retire_expired_holds(session, practitioner_id, place.occupied, except_id)
+    return await write(place)
+
+
+def _place(
+    rules: Rules, starts_at: datetime, practitioner_id: UUID, judgement: Judgement, *, overlapping: bool
+) -> Place:
+    person = rules.people[practitioner_id]
+    return Place(
+        practitioner_id=practitioner_id,
+        location_kind=(judgement.location_kinds or rules.location_kinds)[0],
+        starts_at=starts_at,
+        ends_at=starts_at + person.duration,
+        occupied=occupied_range(starts_at, person.duration, rules.buffer_before, rules.buffer_after),
+        price_minor=person.price_minor,
+        overlapping=overlapping,
+    )
 
 
 async def retire_expired_holds(
@@ -107,6 +166,6 @@ async def retire_expired_holds(
         await request_abandon(session, PAYABLE_KIND, retired_id)
 
 
-def occupied_range(rules: Rules, starts_at: datetime) -> Range[datetime]:
-    """The time that an appointment at ``starts_at`` takes, its buffers included."""
-    return Range(starts_at - rules.buffer_before, starts_at + rules.duration + rules.buffer_after, bounds="[)")
+def occupied_range(starts_at: datetime, duration: timedelta, before: timedelta, after: timedelta) -> Range[datetime]:
+    """The time that an appointment takes, its buffers included."""
+    return Range(starts_at - before, starts_at + duration + after, bounds="[)")

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from psycopg import errors as pg_errors
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 
@@ -109,20 +109,12 @@ class AppointmentRepository:
         )
         return retired.all()
 
-    async def rank_by_load(self, practitioner_ids: Collection[UUID], begins: datetime, ends: datetime) -> list[UUID]:
-        """The practitioners, the one with the fewest live appointments between the instants first, then by id."""
-        count = (
-            select(Appointment.practitioner_id, func.count().label("load"))
-            .where(
-                Appointment.practitioner_id.in_(practitioner_ids),
-                Appointment.starts_at >= begins,
-                Appointment.starts_at < ends,
-                Appointment.status.in_(LIVE_STATUSES),
-            )
-            .group_by(Appointment.practitioner_id)
+    async def note_assigned(self, practitioner_id: UUID) -> None:
+        """A booking with "any practitioner" has just fallen to this one, who is locked."""
+        statement = update(Practitioner).where(Practitioner.id == practitioner_id)
+        await self._session.execute(
+            statement.values(last_assigned_at=clock.now()).execution_options(synchronize_session=False)
         )
-        load: dict[UUID, int] = {row.practitioner_id: row.load for row in await self._session.execute(count)}
-        return sorted(practitioner_ids, key=lambda one: (load.get(one, 0), one))
 
     async def find_change(self, appointment_id: UUID, kind: str) -> AppointmentChange | None:
         """The latest line of that kind in the history, or None."""
@@ -134,8 +126,17 @@ class AppointmentRepository:
         )
         return (await self._session.scalars(statement)).one_or_none()
 
+    async def last_changes(self, appointment_ids: Collection[UUID]) -> dict[UUID, datetime]:
+        """When the history of each of these last grew; those without a history are left out."""
+        statement = (
+            select(AppointmentChange.appointment_id, func.max(AppointmentChange.created_at))
+            .where(AppointmentChange.appointment_id.in_(appointment_ids))
+            .group_by(AppointmentChange.appointment_id)
+        )
+        return {row[0]: row[1] for row in await self._session.execute(statement)}
+
     async def count_holds(self, client_id: UUID) -> int:
-        """How many times the client holds unpaid right now."""
+        """How many times the client holds unpaid or unanswered right now."""
         statement = select(func.count()).select_from(Appointment)
         statement = statement.where(
             Appointment.client_id == client_id,

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.service import Cancellation, effective_status
+from scheduling.appointments.services.cancelling import Cancellation
+from scheduling.appointments.services.reading import effective_status
 from scheduling.catalogue.schemas import LocationKind
 from scheduling.fields import Instant, Note, Patch, Prose, WebAddress, refuse_null
 from todoenbalance.kit.money import MoneySchema

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from scheduling.appointments import service
+from scheduling.appointments.services import confirming
 from todoenbalance.kit import clock
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 
@@ -11,6 +11,6 @@ from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 async def expire_hold(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """``appointment.hold_expiry``: give an unpaid appointment's time free. Harmless to repeat."""
     async with context.runtime.database.tenant(context.tenant) as session:
-        again_at = await service.expire_hold(session, UUID(payload["appointment_id"]))
+        again_at = await confirming.expire_hold(session, UUID(payload["appointment_id"]))
     if again_at is not None:
         raise RetryLaterError("the hold goes on", (again_at - clock.now()).total_seconds() + 1)

@@ -1,30 +1,43 @@
-"""When a service can be booked: the list that clients see, and the check that a booking must pass.
+"""When a service can be booked: the lists that clients see, and the check that a booking must pass.
 
-Both ask :func:`~scheduling.availability.repository.find_availability` and both cut by the same rules, so what
-is offered can be booked and nothing else can.
+All ask :func:`~scheduling.availability.repository.find_availability` and cut by the same rules, so what is offered
+can be booked and nothing else can. :func:`judge_start` is the check; ``explain`` is its answer in full.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from scheduling.availability.grid import Cut, cut, is_on_grid
-from scheduling.availability.repository import Availability, Span, Window, find_availability
-from scheduling.catalogue.models import Service
+from scheduling.availability.repository import (
+    Availability,
+    Layer,
+    Span,
+    Window,
+    find_availability,
+    find_booked,
+    find_last_assigned,
+    find_loads,
+)
+from scheduling.availability.rules import BY_OTHER_BOOKINGS, Person, Rule, Rules
 from scheduling.fields import midnight
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
 
 LONGEST_LIST_DAYS = 62
+_WEEK = timedelta(days=7)
+_DAY = timedelta(days=1)
+Starts = dict[UUID, list[int]]
+"""Per practitioner, free starts in order of time, in seconds since 1970."""
 
 
 class Verdict(StrEnum):
-    """What is to be said of a wished start: ``TAKEN`` if only appointments stand in its way."""
+    """What is to be said of a wished start: ``TAKEN`` if only other bookings stand in its way."""
 
     FREE = "free"
     TAKEN = "taken"
@@ -32,41 +45,29 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How a service may be booked, as of now."""
+class Judgement:
+    """What stands between a start and a booking, in the order of :class:`Rule`; where it could take place.
 
-    service_id: UUID
-    duration: timedelta
-    buffer_before: timedelta
-    buffer_after: timedelta
-    minimum_notice: timedelta
-    horizon: timedelta
-    grid_minutes: int
+    ``location_kinds`` are the places (of those asked for) in which nothing does, but what may be ignored.
+    """
 
-    @classmethod
-    def of(cls, service: Service) -> Self:
-        """The rules in a service's row."""
-        return cls(
-            service_id=service.id,
-            duration=timedelta(minutes=service.duration_minutes),
-            buffer_before=timedelta(minutes=service.buffer_before_minutes),
-            buffer_after=timedelta(minutes=service.buffer_after_minutes),
-            minimum_notice=timedelta(minutes=service.minimum_notice_minutes),
-            horizon=timedelta(days=service.horizon_days),
-            grid_minutes=service.grid_minutes,
-        )
+    broken: tuple[Rule, ...]
+    location_kinds: tuple[str, ...] = ()
 
-    def window(self, starts: datetime, ends: datetime, now: datetime, **more: UUID | None) -> Window:
-        """The question for times of this service between two instants."""
-        return Window(
-            service_id=self.service_id,
-            starts=starts,
-            ends=ends,
-            now=now,
-            buffer_before=self.buffer_before,
-            buffer_after=self.buffer_after,
-            **more,
-        )
+    @property
+    def rule(self) -> Rule | None:
+        """The first rule that takes the start away; None if it is free."""
+        return self.broken[0] if self.broken else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The same in three words."""
+        if not self.broken:
+            return Verdict.FREE
+        return Verdict.TAKEN if BY_OTHER_BOOKINGS.issuperset(self.broken) else Verdict.NOT_OFFERED
+
+
+# ---- lists
 
 
 async def list_slots(
@@ -76,36 +77,168 @@ async def list_slots(
     end_day: date,
     zone: ZoneInfo,
     practitioner_id: UUID | None = None,
-) -> dict[UUID, list[int]]:
+) -> Starts:
     """Every start that can be booked on the local days from ``first_day`` up to, not including, ``end_day``.
 
-    Per practitioner, in order of time, in seconds since 1970. Raises :class:`InvalidInputError` for days in
-    the wrong order or more than 62 of them.
+    Raises :class:`InvalidInputError` for days in the wrong order or more than 62 of them.
     """
+    check_days(first_day, end_day)
+    return await list_starts(session, rules, midnight(first_day, zone), midnight(end_day, zone), practitioner_id)
+
+
+def check_days(first_day: date, end_day: date) -> None:
+    """Raises :class:`InvalidInputError` for days in the wrong order or more than 62 of them."""
     days = (end_day - first_day).days
     if days <= 0:
         raise InvalidInputError(["query", "to"], "must be later than from", "date_order")
     if days > LONGEST_LIST_DAYS:
         raise InvalidInputError(["query", "to"], f"at most {LONGEST_LIST_DAYS} days after from", "too_many_days")
+
+
+async def list_starts(
+    session: TenantSession, rules: Rules, begins: datetime, ends: datetime, practitioner_id: UUID | None = None
+) -> Starts:
+    """Every start that can be booked from ``begins`` on and before ``ends``."""
+    asked = rules if practitioner_id is None else rules.of_people([practitioner_id])
     now = clock.now()
-    first = max(midnight(first_day, zone), now + rules.minimum_notice)
-    last = min(midnight(end_day, zone) - timedelta(seconds=1), now + rules.horizon)
-    if last < first:
+    first = max(begins, now + rules.minimum_notice)
+    last = min(ends - timedelta(microseconds=1), now + rules.horizon)
+    if last < first or not asked.people:
         return {}
-    window = rules.window(first, last + rules.duration, now, practitioner_id=practitioner_id)
-    found = await find_availability(session, window, with_open=False)
+    window = asked.window(first, last + asked.longest, now)
+    found = await find_availability(session, window, with_layers=False)
+    starts = {key: _cut(one, asked, asked.people[key], first, last) for key, one in found.items()}
+    if rules.has_caps:
+        caps = await _Caps.load(session, asked, window)
+        starts = {key: [one for one in many if caps.allow(key, one)] for key, many in starts.items()}
+    return starts
+
+
+def _cut(one: Availability, rules: Rules, person: Person, first: datetime, last: datetime) -> list[int]:
     rule = Cut(
-        duration=int(rules.duration.total_seconds()),
+        duration=int(person.duration.total_seconds()),
         grid=rules.grid_minutes * 60,
         first=-int(-first.timestamp() // 1),
         last=int(last.timestamp()),
     )
-    return {key: list(cut(_seconds(one.free), ZoneInfo(one.timezone), rule)) for key, one in found.items()}
+    zone = ZoneInfo(person.timezone)
+    places = [list(cut(_seconds(spans), zone, rule)) for spans in one.free()]
+    return places[0] if len(places) == 1 else sorted(set().union(*places))
 
 
 def _seconds(spans: list[Span]) -> list[tuple[int, int]]:
     """Whole seconds inside the intervals: up at the beginning, down at the end."""
     return [(-int(-begin.timestamp() // 1), int(end.timestamp())) for begin, end in spans]
+
+
+@dataclass(slots=True)
+class _Caps:
+    """How many of the service each practitioner gives already, by their own local day and ISO week."""
+
+    rules: Rules
+    days: Counter[tuple[UUID, date]]
+    weeks: Counter[tuple[UUID, tuple[int, int]]]
+
+    @classmethod
+    async def load(cls, session: TenantSession, rules: Rules, window: Window) -> "_Caps":
+        booked = await find_booked(
+            session, rules.service_id, window, window.starts - _WEEK - _DAY, window.ends + _WEEK + _DAY
+        )
+        caps = cls(rules, Counter(), Counter())
+        for key, starts_at in booked:
+            day = starts_at.astimezone(ZoneInfo(rules.people[key].timezone)).date()
+            caps.days[key, day] += 1
+            caps.weeks[key, _week(day)] += 1
+        return caps
+
+    def allow(self, key: UUID, start: int) -> bool:
+        return not self.broken(key, datetime.fromtimestamp(start, ZoneInfo(self.rules.people[key].timezone)).date())
+
+    def broken(self, key: UUID, day: date) -> list[Rule]:
+        per_day, per_week = self.rules.max_per_day, self.rules.max_per_week
+        broken = []
+        if per_day is not None and self.days[key, day] >= per_day:
+            broken.append(Rule.DAY_CAP)
+        if per_week is not None and self.weeks[key, _week(day)] >= per_week:
+            broken.append(Rule.WEEK_CAP)
+        return broken
+
+
+def _week(day: date) -> tuple[int, int]:
+    year, week, _ = day.isocalendar()
+    return year, week
+
+
+async def next_starts(
+    session: TenantSession, rules: Rules, wanted: int, practitioner_id: UUID | None = None
+) -> list[tuple[int, UUID]]:
+    """The first ``wanted`` free starts over the whole horizon, each with the one who would be given it."""
+    begins = clock.now() + rules.minimum_notice
+    end = clock.now() + rules.horizon
+    step = timedelta(days=14)
+    found: list[tuple[int, UUID]] = []
+    while begins <= end and len(found) < wanted:
+        starts = await list_starts(session, rules, begins, begins + step, practitioner_id)
+        found += (await assign_starts(session, rules, starts, at_most=wanted - len(found)))[: wanted - len(found)]
+        begins, step = begins + step, min(step * 2, timedelta(days=LONGEST_LIST_DAYS))
+    return found
+
+
+def count_by_day(starts: Starts, zone: ZoneInfo) -> Counter[date]:
+    """How many different free starts each local day of ``zone`` has; days without any are not there."""
+    distinct = {start for many in starts.values() for start in many}
+    return Counter(datetime.fromtimestamp(start, zone).date() for start in distinct)
+
+
+# ---- who it will be
+
+
+async def assign_starts(
+    session: TenantSession, rules: Rules, starts: Starts, *, at_most: int | None = None
+) -> list[tuple[int, UUID]]:
+    """Each free start once, in order of time, with the practitioner who would be given it now.
+
+    Fair: whoever has the least to do on that day of the practice's calendar, among equals who was given one the
+    longest ago. :func:`~scheduling.appointments.placement.take_time` chooses by the same order.
+    """
+    by_start: dict[int, list[UUID]] = {}
+    for key, many in starts.items():
+        for start in many:
+            by_start.setdefault(start, []).append(key)
+    ordered = sorted(by_start)[:at_most]
+    if len(starts) < 2 or not ordered:
+        return [(start, by_start[start][0]) for start in ordered]
+    zone = ZoneInfo(session.tenant.timezone)
+    first, last = (datetime.fromtimestamp(one, zone).date() for one in (ordered[0], ordered[-1]))
+    turns = await Turns.load(session, list(starts), first, last)
+    days = {start: datetime.fromtimestamp(start, zone).date() for start in ordered}
+    return [(start, turns.order(by_start[start], days[start])[0]) for start in ordered]
+
+
+@dataclass(slots=True)
+class Turns:
+    """Whose turn it is: what everyone has to do on each day, and when something last fell to them."""
+
+    loads: Counter[tuple[UUID, date]]
+    assigned: Mapping[UUID, datetime | None]
+
+    @classmethod
+    async def load(cls, session: TenantSession, ids: Sequence[UUID], first: date, last: date) -> "Turns":
+        """Of these practitioners, on these days (inclusive) of the practice's calendar."""
+        zone = ZoneInfo(session.tenant.timezone)
+        begins, ends = midnight(first, zone), midnight(last + _DAY, zone)
+        loads: Counter[tuple[UUID, date]] = Counter()
+        for key, starts_at in await find_loads(session, ids, begins, ends, clock.now()):
+            loads[key, starts_at.astimezone(zone).date()] += 1
+        return cls(loads, await find_last_assigned(session, ids))
+
+    def order(self, ids: Collection[UUID], day: date) -> list[UUID]:
+        """Who comes first on that day."""
+        never = datetime.min.replace(tzinfo=UTC)
+        return sorted(ids, key=lambda one: (self.loads[one, day], self.assigned.get(one) or never, one))
+
+
+# ---- one start
 
 
 async def judge_start(
@@ -115,40 +248,79 @@ async def judge_start(
     *,
     practitioner_id: UUID | None = None,
     except_id: UUID | None = None,
-) -> Mapping[UUID, Verdict]:
-    """What each practitioner who works at that time could say to this start; empty where nobody does.
+    ignoring: Collection[Rule] = (),
+) -> Mapping[UUID, Judgement]:
+    """What each practitioner who offers the service could say to this start.
 
-    ``except_id`` names the appointment that would move there.
+    ``except_id`` names the appointment that would move there. ``ignoring``: rules that staff set aside.
     """
-    now = clock.now()
-    if not now + rules.minimum_notice <= starts_at <= now + rules.horizon:
+    asked = rules if practitioner_id is None else rules.of_people([practitioner_id])
+    if not asked.people:
         return {}
-    ends_at = starts_at + rules.duration
-    window = rules.window(starts_at, ends_at, now, practitioner_id=practitioner_id, except_id=except_id)
-    found = await find_availability(session, window, with_open=True)
+    now = clock.now()
+    early = []
+    if starts_at < now + rules.minimum_notice:
+        early.append(Rule.MINIMUM_NOTICE)
+    if starts_at > now + rules.horizon:
+        early.append(Rule.HORIZON)
+    window = asked.window(starts_at, starts_at + asked.longest, now, except_id)
+    found = await find_availability(session, window, with_layers=True)
+    caps = await _Caps.load(session, asked, window) if rules.has_caps else None
     return {
-        key: _verdict(one, starts_at, ends_at)
-        for key, one in found.items()
-        if is_on_grid(starts_at, ZoneInfo(one.timezone), rules.grid_minutes)
+        key: _judge(asked, person, found[key], caps, starts_at, early, ignoring) for key, person in asked.people.items()
     }
+
+
+def _judge(
+    rules: Rules,
+    person: Person,
+    one: Availability,
+    caps: _Caps | None,
+    starts_at: datetime,
+    early: Sequence[Rule],
+    ignoring: Collection[Rule],
+) -> Judgement:
+    zone = ZoneInfo(person.timezone)
+    everywhere = list(early)
+    if not is_on_grid(starts_at, zone, rules.grid_minutes):
+        everywhere.append(Rule.GRID)
+    if caps is not None:
+        everywhere += caps.broken(person.id, starts_at.astimezone(zone).date())
+    by_place = {
+        kind: _in_order([*everywhere, *_broken_at(rules, kind, one, person, starts_at)], ignoring)
+        for kind in rules.location_kinds
+    }
+    best = min(by_place.values(), key=_badness)
+    return Judgement(best, tuple(kind for kind, broken in by_place.items() if not broken))
+
+
+def _broken_at(rules: Rules, kind: str, one: Availability, person: Person, starts_at: datetime) -> Sequence[Rule]:
+    """The rules of the calendar that a start breaks at a place."""
+    span = starts_at, starts_at + person.duration
+    place = kind if rules.by_location else ""
+    broken = []
+    if not one.covers(place, Layer.WORKING, span):
+        is_holiday = one.covers(place, Layer.ALL_DAYS, span)
+        broken.append(Rule.PUBLIC_HOLIDAY if is_holiday else Rule.OPENING_HOURS)
+    stands = ((Layer.BLOCKED, Rule.BLOCKED), (Layer.EXTERNAL, Rule.EXTERNAL_CALENDAR), (Layer.BUSY, Rule.TAKEN))
+    return broken + [rule for layer, rule in stands if one.touches(place, layer, span)]
+
+
+_ORDER = {rule: position for position, rule in enumerate(Rule)}
+
+
+def _in_order(broken: Collection[Rule], ignoring: Collection[Rule]) -> tuple[Rule, ...]:
+    return tuple(sorted((rule for rule in broken if rule not in ignoring), key=_ORDER.__getitem__))
+
+
+def _badness(broken: Sequence[Rule]) -> tuple[bool, int]:
+    """The place that comes nearest to a booking speaks for all: free, then taken, then the farthest rule."""
+    return bool(broken), -_ORDER[broken[0]] if broken else 0
 
 
 async def is_still_free(
     session: TenantSession, rules: Rules, practitioner_id: UUID, starts_at: datetime, except_id: UUID
 ) -> bool:
-    """Whether a time that was offered once could be had again now: notice, horizon and grid don't matter."""
-    ends_at = starts_at + rules.duration
-    window = rules.window(starts_at, ends_at, clock.now(), practitioner_id=practitioner_id, except_id=except_id)
-    found = await find_availability(session, window, with_open=True)
-    one = found.get(practitioner_id)
-    return one is not None and _verdict(one, starts_at, ends_at) is Verdict.FREE
-
-
-def _verdict(one: Availability, starts_at: datetime, ends_at: datetime) -> Verdict:
-    if _covers(one.free, starts_at, ends_at):
-        return Verdict.FREE
-    return Verdict.TAKEN if _covers(one.open, starts_at, ends_at) else Verdict.NOT_OFFERED
-
-
-def _covers(spans: list[Span], starts_at: datetime, ends_at: datetime) -> bool:
-    return any(begin <= starts_at and ends_at <= end for begin, end in spans)
+    """Whether a time that was offered once (``rules`` as booked) could be had again now."""
+    found = await judge_start(session, rules, starts_at, practitioner_id=practitioner_id, except_id=except_id)
+    return practitioner_id in found and not found[practitioner_id].broken

@@ -115,6 +115,7 @@ class ServicePractitioner(TenantBase):
 class RecurringTimeSlot(TenantBase):
     """Weekly hours in the practitioner's zone: ISO weekday, local wall times, optionally dated (inclusive).
 
+    ``end_time`` 00:00 is the end of the day (Python's time has no 24:00).
     ``rrule`` (RFC 5545, 3.3.10, without its name) with ``anchor_date``, its first day, leaves only some of the
     weekdays: every other week, the first Monday of a month. ``location_kinds``: where they work then (None: anywhere).
     """
@@ -122,7 +123,7 @@ class RecurringTimeSlot(TenantBase):
     __tablename__ = "recurring_time_slots"
     __table_args__ = (
         CheckConstraint("weekday BETWEEN 1 AND 7", name="weekday"),
-        CheckConstraint("start_time < end_time", name="times"),
+        CheckConstraint("start_time < end_time OR end_time = '00:00'", name="times"),
         CheckConstraint("valid_from IS NULL OR valid_until IS NULL OR valid_from <= valid_until", name="validity"),
         CheckConstraint("(rrule IS NULL) = (anchor_date IS NULL)", name="rule"),
     )

@@ -1,19 +1,17 @@
-"""What the catalogue shows to everyone, and what staff may set."""
+"""What the catalogue shows to everyone, and what staff may set of services and practitioners."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from itertools import pairwise
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from scheduling.catalogue.models import Practitioner, Service
-from scheduling.fields import Day, Instant, Name, Note, Patch, Prose, WallTime, WebAddress, ZoneName, refuse_null
+from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner
+from scheduling.fields import Name, Patch, Prose, WebAddress, ZoneName, refuse_null
 from todoenbalance.kit.money import MoneySchema
-
-LONGEST_SPAN = timedelta(days=732)
-"""The longest one-off opening or block; longer ones are typing errors."""
 
 
 class LocationKind(StrEnum):
@@ -25,53 +23,198 @@ class LocationKind(StrEnum):
     HOME = "home"
 
 
-class ServiceRead(BaseModel):
-    """A kind of consultation, as everyone may see it."""
+class RefundTier(BaseModel):
+    """Who cancels at least `hours_before` the beginning gets `percent` of what they paid back."""
 
+    model_config = ConfigDict(extra="forbid")
+
+    hours_before: int = Field(ge=0, le=8760)
+    percent: int = Field(ge=0, le=100)
+
+
+def _check_tiers(tiers: list[RefundTier]) -> list[RefundTier]:
+    for longer, shorter in pairwise(tiers):
+        if shorter.hours_before >= longer.hours_before:
+            raise ValueError("the longest notice comes first, and each only once")
+        if shorter.percent > longer.percent:
+            raise ValueError("a shorter notice can't give more back")
+    return tiers
+
+
+class CancellationPolicy(BaseModel):
+    """What holds for who books now. Later than every tier nothing comes back."""
+
+    cancel_notice_hours: int = Field(description="Until so many hours before, a client may cancel it themselves.")
+    move_notice_hours: int = Field(description="Until so many hours before, a client may move it themselves.")
+    refund_tiers: list[RefundTier]
+    no_show_fee: MoneySchema | None
+
+    @classmethod
+    def of(cls, service: Service, practice_notice_hours: int) -> Self:
+        """The service's own terms; where it has no tiers, the practice's: everything until its notice."""
+        tiers = service.refund_tiers
+        if tiers is None:
+            tiers = [{"hours_before": practice_notice_hours, "percent": 100}]
+        return cls(
+            cancel_notice_hours=service.cancel_notice_hours,
+            move_notice_hours=service.move_notice_hours,
+            refund_tiers=[RefundTier.model_validate(tier) for tier in tiers],
+            no_show_fee=_money(service.no_show_fee_minor, service.currency),
+        )
+
+
+def _money(amount: int | None, currency: str) -> MoneySchema | None:
+    return None if amount is None else MoneySchema.of(amount, currency)
+
+
+class OfferedBy(BaseModel):
+    """A practitioner who offers a service, and what it costs and how long it takes with them."""
+
+    id: UUID
+    price: MoneySchema
+    duration_minutes: int
+
+
+class OwnTerms(BaseModel):
+    """A practitioner who offers a service; ``price`` and ``duration_minutes`` where theirs differ from the service's.
+
+    A deposit is at most the practitioner's own price: where that is less, all of it is paid to book.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    practitioner_id: UUID
+    price: MoneySchema | None = None
+    duration_minutes: Annotated[int, Field(ge=5, le=1440)] | None = None
+
+
+class _ServiceFields(BaseModel):
     id: UUID
     name: str
     description: str
     duration_minutes: int
     price: MoneySchema
-    deposit: MoneySchema | None
+    deposit: MoneySchema | None = Field(description="Paid to book, if not all; never more than the price that applies.")
     buffer_before_minutes: int
     buffer_after_minutes: int
     location_kinds: list[str]
     practitioner_ids: list[UUID]
+    requires_approval: bool = Field(description="A booking is a request, which the practice grants or not.")
+    capacity: int | None = Field(description="Seats of each session of a group service; null: one client at a time.")
+    colour: str | None
+    position: int
+    cancellation_policy: CancellationPolicy
 
     @classmethod
-    def of(cls, service: Service, practitioner_ids: Sequence[UUID]) -> Self:
-        """From our own rows."""
+    def _values(cls, service: Service, links: Sequence[ServicePractitioner], notice_hours: int) -> dict[str, Any]:
         values = {name: getattr(service, name) for name in cls.model_fields if hasattr(service, name)}
-        deposit = service.deposit_minor
-        return cls(
-            **values,
-            price=MoneySchema.of(service.price_minor, service.currency),
-            deposit=None if deposit is None else MoneySchema.of(deposit, service.currency),
-            practitioner_ids=list(practitioner_ids),
-        )
+        return values | {
+            "price": MoneySchema.of(service.price_minor, service.currency),
+            "deposit": _money(service.deposit_minor, service.currency),
+            "practitioner_ids": [link.practitioner_id for link in links],
+            "cancellation_policy": CancellationPolicy.of(service, notice_hours),
+        }
 
 
-class ServiceAdminRead(ServiceRead):
-    """The same for staff, with the rules of booking."""
+class ServiceRead(_ServiceFields):
+    """A kind of consultation, as everyone may see it."""
 
+    practitioners: list[OfferedBy] = Field(description="Who offers it, at which price and length.")
+
+    @classmethod
+    def of(cls, service: Service, links: Sequence[ServicePractitioner], practice_notice_hours: int) -> Self:
+        """From our own rows."""
+        offered = [
+            OfferedBy(
+                id=link.practitioner_id,
+                price=MoneySchema.of(
+                    service.price_minor if link.price_minor is None else link.price_minor, service.currency
+                ),
+                duration_minutes=link.duration_minutes or service.duration_minutes,
+            )
+            for link in links
+        ]
+        return cls(**cls._values(service, links, practice_notice_hours), practitioners=offered)
+
+
+class ServiceAdminRead(_ServiceFields):
+    """The same for staff, with the rules of booking and the terms as they are set."""
+
+    practitioners: list[OwnTerms] = Field(description="Who offers it; price and length only where theirs differ.")
     minimum_notice_minutes: int
     horizon_days: int
     grid_minutes: int
+    max_per_day: int | None
+    max_per_week: int | None
+    approval_hours: int
+    cancel_notice_hours: int
+    move_notice_hours: int
+    refund_tiers: list[RefundTier] | None
+    no_show_fee: MoneySchema | None
     archived: bool
     created_at: datetime
+
+    @classmethod
+    def of(cls, service: Service, links: Sequence[ServicePractitioner], practice_notice_hours: int) -> Self:
+        """From our own rows."""
+        own = [
+            OwnTerms(
+                practitioner_id=link.practitioner_id,
+                price=_money(link.price_minor, service.currency),
+                duration_minutes=link.duration_minutes,
+            )
+            for link in links
+        ]
+        fee = _money(service.no_show_fee_minor, service.currency)
+        return cls(**cls._values(service, links, practice_notice_hours), practitioners=own, no_show_fee=fee)
 
 
 Minutes = Annotated[int, Field(ge=5, le=1440)]
 Buffer = Annotated[int, Field(ge=0, le=480)]
 Notice = Annotated[int, Field(ge=0, le=525_600)]
 Horizon = Annotated[int, Field(ge=1, le=730)]
-LocationKinds = Annotated[list[LocationKind], Field(min_length=1, max_length=len(LocationKind))]
+Cap = Annotated[int, Field(ge=1, le=1000, description="How many of it one practitioner gives; null: any number.")]
+Capacity = Annotated[int, Field(ge=1, le=500, description="Seats of a session makes it a group service.")]
+ApprovalHours = Annotated[int, Field(ge=1, le=720)]
+NoticeHours = Annotated[int, Field(ge=0, le=720)]
+RefundTiers = Annotated[
+    list[RefundTier],
+    Field(max_length=5, description="The longest notice first; null: the practice's, []: nothing ever comes back."),
+    AfterValidator(_check_tiers),
+]
+Colour = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern="^#[0-9a-fA-F]{6}$")]
+Position = Annotated[int, Field(ge=0, le=32_767, description="Lists are in the order of it, then of making.")]
+LocationKinds = Annotated[
+    list[LocationKind],
+    Field(min_length=1, max_length=len(LocationKind)),
+    AfterValidator(lambda kinds: list(dict.fromkeys(kinds))),
+]
 Ids = Annotated[list[UUID], Field(max_length=500)]
 
 
+def _each_once(people: list[OwnTerms]) -> list[OwnTerms]:
+    if len({one.practitioner_id for one in people}) < len(people):
+        raise ValueError("each practitioner only once")
+    return people
+
+
+Offerers = Annotated[
+    list[OwnTerms],
+    Field(max_length=500, description="In place of `practitioner_ids`, which leaves their prices and lengths alone."),
+    AfterValidator(_each_once),
+]
+
+
+def _either(body: "ServiceCreate | ServicePatch") -> None:
+    if {"practitioner_ids", "practitioners"} <= body.model_fields_set:
+        raise ValueError("practitioner_ids or practitioners, not both")
+
+
 class ServiceCreate(BaseModel):
-    """A new service. Money in the practice's currency; ``deposit`` is what a client pays to book, if not all."""
+    """A new service. Money in the practice's currency; ``deposit`` is what a client pays to book, if not all.
+
+    A practitioner may ask less than the deposit: then their price is what is due.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -84,14 +227,31 @@ class ServiceCreate(BaseModel):
     buffer_after_minutes: Buffer = 0
     location_kinds: LocationKinds = [LocationKind.PRACTICE]
     practitioner_ids: Ids = []
+    practitioners: Offerers = []
     minimum_notice_minutes: Notice = 60
     horizon_days: Horizon = 90
     grid_minutes: Minutes = 15
+    max_per_day: Cap | None = None
+    max_per_week: Cap | None = None
+    capacity: Capacity | None = None
+    requires_approval: bool = False
+    approval_hours: ApprovalHours = 48
+    cancel_notice_hours: NoticeHours = 0
+    move_notice_hours: NoticeHours = 0
+    refund_tiers: RefundTiers | None = None
+    no_show_fee: MoneySchema | None = None
+    colour: Colour | None = None
+    position: Position = 0
     archived: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _either(self)
+        return self
 
 
 class ServicePatch(Patch):
-    """Changes to a service; appointments that were booked keep their price and length."""
+    """Changes to a service; appointments that were booked keep their price, length and terms."""
 
     name: Name | None = None
     description: Prose | None = None
@@ -102,12 +262,34 @@ class ServicePatch(Patch):
     buffer_after_minutes: Buffer | None = None
     location_kinds: LocationKinds | None = None
     practitioner_ids: Ids | None = None
+    practitioners: Offerers | None = None
     minimum_notice_minutes: Notice | None = None
     horizon_days: Horizon | None = None
     grid_minutes: Minutes | None = None
+    max_per_day: Cap | None = None
+    max_per_week: Cap | None = None
+    capacity: Capacity | None = None
+    requires_approval: bool | None = None
+    approval_hours: ApprovalHours | None = None
+    cancel_notice_hours: NoticeHours | None = None
+    move_notice_hours: NoticeHours | None = None
+    refund_tiers: RefundTiers | None = None
+    no_show_fee: MoneySchema | None = None
+    colour: Colour | None = None
+    position: Position | None = None
     archived: bool | None = None
 
-    _required = refuse_null(*(set(ServiceCreate.model_fields) - {"deposit"}))
+    _required = refuse_null(
+        *(
+            set(ServiceCreate.model_fields)
+            - {"deposit", "max_per_day", "max_per_week", "capacity", "refund_tiers", "no_show_fee", "colour"}
+        )
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _either(self)
+        return self
 
 
 class PractitionerRead(BaseModel):
@@ -131,12 +313,16 @@ class PractitionerAdminRead(PractitionerRead):
     """The same for staff."""
 
     staff_id: UUID | None
+    works_on_holidays: bool
     archived: bool
     created_at: datetime
 
 
 class PractitionerCreate(BaseModel):
-    """A new practitioner. ``timezone`` (default: the practice's) is the zone of their weekly hours."""
+    """A new practitioner. ``timezone`` (default: the practice's) is the zone of their weekly hours.
+
+    ``works_on_holidays``: their weekly hours count on the practice's public holidays too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -146,6 +332,7 @@ class PractitionerCreate(BaseModel):
     timezone: ZoneName | None = None
     service_ids: Ids = []
     staff_id: UUID | None = None
+    works_on_holidays: bool = False
     archived: bool = False
 
 
@@ -158,97 +345,7 @@ class PractitionerPatch(Patch):
     timezone: ZoneName | None = None
     service_ids: Ids | None = None
     staff_id: UUID | None = None
+    works_on_holidays: bool | None = None
     archived: bool | None = None
 
-    _required = refuse_null("name", "bio", "timezone", "service_ids", "archived")
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    id: UUID
-    practitioner_id: UUID
-    created_at: datetime
-
-
-class RecurringTimeSlotRead(_Row):
-    """Weekly hours in the practitioner's zone."""
-
-    weekday: int
-    start_time: WallTime
-    end_time: WallTime
-    valid_from: date | None
-    valid_until: date | None
-
-
-class RecurringTimeSlotCreate(BaseModel):
-    """New weekly hours: ISO weekday (1 Monday to 7 Sunday), local times, dates inclusive."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    practitioner_id: UUID
-    weekday: int = Field(ge=1, le=7)
-    start_time: WallTime
-    end_time: WallTime
-    valid_from: Day | None = None
-    valid_until: Day | None = None
-
-
-class RecurringTimeSlotPatch(Patch):
-    """Changes to weekly hours; whose they are can't change."""
-
-    weekday: Annotated[int, Field(ge=1, le=7)] | None = None
-    start_time: WallTime | None = None
-    end_time: WallTime | None = None
-    valid_from: Day | None = None
-    valid_until: Day | None = None
-
-    _required = refuse_null("weekday", "start_time", "end_time")
-
-
-class TimeSlotRead(_Row):
-    """A one-off opening."""
-
-    starts_at: datetime
-    ends_at: datetime
-
-
-class TimeSlotCreate(BaseModel):
-    """A new one-off opening."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    practitioner_id: UUID
-    starts_at: Instant
-    ends_at: Instant
-
-
-class TimeSlotPatch(Patch):
-    """Changes to a one-off opening."""
-
-    starts_at: Instant | None = None
-    ends_at: Instant | None = None
-
-    _required = refuse_null("starts_at", "ends_at")
-
-
-class BlockedTimeSlotRead(TimeSlotRead):
-    """A period in which nothing is offered."""
-
-    reason: str | None
-
-
-class BlockedTimeSlotCreate(TimeSlotCreate):
-    """A new blocked period. Appointments in it stand; staff cancel or move them one by one."""
-
-    reason: Note | None = None
-
-
-class BlockedTimeSlotPatch(Patch):
-    """Changes to a blocked period."""
-
-    starts_at: Instant | None = None
-    ends_at: Instant | None = None
-    reason: Note | None = None
-
-    _required = refuse_null("starts_at", "ends_at")
+    _required = refuse_null("name", "bio", "timezone", "service_ids", "works_on_holidays", "archived")

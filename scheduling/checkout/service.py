@@ -19,11 +19,11 @@ from billing.providers.offline import NAME as OFFLINE
 from billing.providers.port import ProviderError
 from billing.providers.registry import usable_methods
 from billing.refunds.service import AUTOMATIC_CAUSES, RefundCause, request_refund
-from scheduling.appointments import service as appointments
 from scheduling.appointments.events import PAYABLE_KIND
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.service import ConfirmOutcome, effective_status
+from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_offline, confirm_paid
+from scheduling.appointments.services.reading import effective_status, get_appointment
 from scheduling.catalogue.service import get_service
 from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
 from scheduling.checkout.return_urls import resolve_way_back
@@ -113,7 +113,7 @@ async def _begin(
 
 
 async def _open(session: TenantSession, runtime: Runtime, client_id: UUID, wanted: PaymentCreate) -> Payment:
-    appointment = await appointments.get_appointment(session, wanted.appointment_id, client_id=client_id)
+    appointment = await get_appointment(session, wanted.appointment_id, client_id=client_id)
     chosen = (await get_practice_settings(session)).payment_methods
     if wanted.method not in usable_methods(runtime.settings, chosen):
         raise MethodNotOfferedError(method=wanted.method)
@@ -125,7 +125,7 @@ async def _open(session: TenantSession, runtime: Runtime, client_id: UUID, wante
     payable = await _payable(session, appointment)
     payment = await payments.open_payment(session, payable, wanted.method, **ways_back)
     if wanted.method == OFFLINE:
-        outcome = await appointments.confirm_offline(session, appointment.id, actor=Actor.client(client_id))
+        outcome = await confirm_offline(session, appointment.id, actor=Actor.client(client_id))
         if outcome is ConfirmOutcome.SLOT_TAKEN:
             raise HoldExpiredError
         if outcome is ConfirmOutcome.NOT_BOOKABLE:
@@ -205,7 +205,7 @@ async def apply_payment(session: TenantSession, payment: Payment) -> PaymentOutc
     due = payment.payable_kind == PAYABLE_KIND and payment.applied_at is None
     if not due or not payments.is_money_kept(payment) or payment.captured_minor < payment.amount_minor:
         return PaymentOutcome.NOTHING
-    outcome = _OUTCOMES[await appointments.confirm_paid(session, payment.payable_id)]
+    outcome = _OUTCOMES[await confirm_paid(session, payment.payable_id)]
     # From here on the appointment's row is locked, so what another payment did is seen or yet to come.
     if outcome is PaymentOutcome.CONFIRMED and await payments.has_other_applied_payment(
         session, payment, AUTOMATIC_CAUSES

@@ -14,6 +14,7 @@ class ExternalCalendar(TenantBase):
 
     ``host`` is what is shown of it. ``refreshed_at``: when it was last read well, which is how old the busy times
     are; ``tried_at``, ``failure`` (a code) and ``failures`` in a row: how the last try went. ``etag``: HTTP's.
+    ``due_at``: when it is read next; of the queue's rows only the one that carries it does so.
     """
 
     __tablename__ = "external_calendars"
@@ -28,6 +29,7 @@ class ExternalCalendar(TenantBase):
     tried_at: Mapped[datetime | None]
     failure: Mapped[str | None] = mapped_column(String(40))
     failures: Mapped[int] = mapped_column(server_default=text("0"))
+    due_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 

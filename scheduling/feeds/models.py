@@ -18,7 +18,11 @@ class FeedOwner(StrEnum):
 
 
 class CalendarFeed(TenantBase):
-    """One address, shown once and stored hashed. One lives per owner; a new one ends the old."""
+    """One address, shown once and stored hashed. One lives per owner; a new one ends the old.
+
+    ``made_by``: the member of staff who made a practitioner's (None: a client made their own). They have seen the
+    address, so it ends when they may no more change that calendar.
+    """
 
     __tablename__ = "calendar_feeds"
     __table_args__ = (
@@ -30,6 +34,7 @@ class CalendarFeed(TenantBase):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     owner_kind: Mapped[str] = mapped_column(String(15))
     owner_id: Mapped[UUID]
+    made_by: Mapped[UUID | None]
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
     read_at: Mapped[datetime | None]

@@ -68,6 +68,7 @@ class DataClass(StrEnum):
     PROVIDER_EVENTS = "provider_events"
     MAILS = "mails"
     ANSWERS = "answers"
+    CALENDAR_FEEDS = "calendar_feeds"
 
 
 class Reason(StrEnum):

@@ -39,6 +39,10 @@ CLASSES: dict[DataClass, dict[str, str]] = {
         "en": "Answers kept for a few days so that nothing is booked twice",
         "es": "Respuestas guardadas unos días para no reservar nada dos veces",
     },
+    DataClass.CALENDAR_FEEDS: {
+        "en": "Private addresses of your calendar",
+        "es": "Direcciones privadas de tu calendario",
+    },
 }
 
 ACTIONS: dict[Action, dict[str, str]] = {

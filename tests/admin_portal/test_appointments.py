@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from billing.payments.models import Payment
-from scheduling.appointments.service import ConfirmOutcome, confirm_paid
+from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_paid
 from scheduling.catalogue.models import Practitioner
 from tenants.accounts.models import StaffAuditEntry, StaffRole
 from tenants.settings.service import get_practice_settings

@@ -58,6 +58,13 @@ GET    /api/v1/admin/clients/{client_id}/export                                 
 GET    /api/v1/admin/email-logs                                                    OMR
 GET    /api/v1/admin/erasures                                                      O
 POST   /api/v1/admin/erasures/{erasure_id}/unseal                                  O fresh
+GET    /api/v1/admin/external-calendars                                            OMR
+POST   /api/v1/admin/external-calendars                                            OMR
+GET    /api/v1/admin/external-calendars/{calendar_id}                              OMR
+PATCH  /api/v1/admin/external-calendars/{calendar_id}                              OMR
+DELETE /api/v1/admin/external-calendars/{calendar_id}                              OMR
+POST   /api/v1/admin/external-calendars/{calendar_id}/refresh                      OMR
+GET    /api/v1/admin/holidays                                                      staff
 GET    /api/v1/admin/payments                                                      OMR
 GET    /api/v1/admin/payments/{payment_id}                                         OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt                                 OMR
@@ -68,6 +75,14 @@ POST   /api/v1/admin/practitioners                                              
 GET    /api/v1/admin/practitioners/{practitioner_id}                               staff
 PATCH  /api/v1/admin/practitioners/{practitioner_id}                               OM
 DELETE /api/v1/admin/practitioners/{practitioner_id}                               OM
+GET    /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
+POST   /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR fresh
+DELETE /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
+GET    /api/v1/admin/recurring-blocked-time-slots                                  staff
+POST   /api/v1/admin/recurring-blocked-time-slots                                  OMR
+GET    /api/v1/admin/recurring-blocked-time-slots/{slot_id}                        staff
+PATCH  /api/v1/admin/recurring-blocked-time-slots/{slot_id}                        OMR
+DELETE /api/v1/admin/recurring-blocked-time-slots/{slot_id}                        OMR
 GET    /api/v1/admin/recurring-time-slots                                          staff
 POST   /api/v1/admin/recurring-time-slots                                          OMR
 GET    /api/v1/admin/recurring-time-slots/{slot_id}                                staff
@@ -157,6 +172,9 @@ GET    /api/v1/time-slots                                                       
 GET    /api/v1/users/me                                                            client
 PATCH  /api/v1/users/me                                                            client
 DELETE /api/v1/users/me                                                            client fresh
+GET    /api/v1/users/me/calendar-feed                                              client
+POST   /api/v1/users/me/calendar-feed                                              client fresh
+DELETE /api/v1/users/me/calendar-feed                                              client
 GET    /api/v1/users/me/consents                                                   client
 POST   /api/v1/users/me/consents                                                   client
 GET    /api/v1/users/me/dependants                                                 client
@@ -174,4 +192,5 @@ GET    /api/v1/users/me/sessions                                                
 POST   /api/v1/users/me/sessions/end-others                                        client
 DELETE /api/v1/users/me/sessions/{session_id}                                      client
 GET    /auth/oauth/{provider}/callback                                             anyone
+GET    /calendar/{token}.ics                                                       anyone
 """

@@ -49,17 +49,17 @@ class TestTheFloor:
         engine = session.get_bind().engine
         now = clock.now()
         window = Window(
-            service_id=new_id(),
+            people=[(new_id(), "Europe/Madrid", False)],
+            kinds=[""],
             starts=now,
             ends=now + timedelta(days=14),
             now=now,
             buffer_before=timedelta(0),
             buffer_after=timedelta(minutes=15),
-            practitioner_id=new_id(),
         )
         event.listen(engine, "before_cursor_execute", listen)
         try:
-            await find_availability(session, window, with_open=False)
+            await find_availability(session, window, with_layers=False)
         finally:
             event.remove(engine, "before_cursor_execute", listen)
 
@@ -67,12 +67,6 @@ class TestTheFloor:
             database_url="",
             practice=session.tenant.key,
             connections=1,
-            service_id=window.service_id,
-            practitioner_id=window.practitioner_id,
-            starts=window.starts,
-            ends=window.ends,
-            now=window.now,
-            buffer_before=window.buffer_before,
-            buffer_after=window.buffer_after,
+            window=window,
         )
         assert sent[-1] == (product_statement(), question.parameters)

@@ -11,9 +11,11 @@ from sqlalchemy import select, update
 from billing.payments.models import LedgerEntry, Payment, PaymentAttempt, Refund, SandboxOrder
 from billing.providers import sandbox
 from billing.providers.sandbox import SandboxOutcome, SandboxProvider, WebhookMode
-from scheduling.appointments import service as appointments
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment
+from scheduling.appointments.services.booking import book_appointment
+from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.services.confirming import expire_hold
 from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner, TimeSlot
 from scheduling.checkout import service as checkout
 from scheduling.checkout.schemas import PaymentCreate, PaymentRead
@@ -47,7 +49,7 @@ class Desk:
             starts_at = self.opens_at + timedelta(hours=self.taken)
             self.taken += 1
         async with self.runtime.database.tenant(self.practice) as session:
-            return await appointments.book_appointment(
+            return await book_appointment(
                 session,
                 client_id=(client or self.client).id,  # type: ignore[arg-type]  # declared as object there
                 service_id=self.service_id,
@@ -109,12 +111,12 @@ class Desk:
         """The same, noticed; open orders are abandoned when the queue runs."""
         await self.let_hold_lapse(appointment)
         async with self.runtime.database.tenant(self.practice) as session:
-            await appointments.expire_hold(session, appointment.id)
+            await expire_hold(session, appointment.id)
 
     async def cancel(self, appointment: Appointment) -> None:
         """The client gives the appointment up."""
         async with self.runtime.database.tenant(self.practice) as session:
-            await appointments.cancel_appointment(
+            await cancel_appointment(
                 session, appointment.id, actor=Actor.client(appointment.client_id), client_id=appointment.client_id
             )
 

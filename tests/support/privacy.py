@@ -11,7 +11,7 @@ from billing.payments.models import PaymentAttempt
 from billing.refunds.service import request_refund
 from scheduling.appointments.history import SYSTEM
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.service import record_outcome
+from scheduling.appointments.services.outcomes import record_outcome
 from tenants.accounts.events import EMAIL_CHANGE_REQUESTED
 from tenants.accounts.models import AccountKind, EmailChange
 from tenants.accounts.services.links import PASSWORD_RESET, RESET_LIFETIME, renew_one_time_token

@@ -94,6 +94,10 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_recurring_time_slots_rule"), "recurring_time_slots", "(rrule IS NULL) = (anchor_date IS NULL)"
     )
+    op.drop_constraint(op.f("ck_recurring_time_slots_times"), "recurring_time_slots")
+    op.create_check_constraint(
+        op.f("ck_recurring_time_slots_times"), "recurring_time_slots", "start_time < end_time OR end_time = '00:00'"
+    )
     op.add_column("practice_settings", sa.Column("holidays_country", sa.String(length=2), nullable=True))
     op.add_column("practice_settings", sa.Column("holidays_region", sa.String(length=10), nullable=True))
     op.add_column(
@@ -157,6 +161,7 @@ def upgrade() -> None:
         sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failure", sa.String(length=40), nullable=True),
         sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["practitioner_id"],
@@ -343,6 +348,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("owner_kind", sa.String(length=15), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=True),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
@@ -376,6 +382,10 @@ def downgrade() -> None:
         WHERE status IN ('held', 'confirmed', 'completed', 'no_show') AND (overlapping OR group_session_id IS NOT NULL)
         """
     )
+    op.execute("UPDATE recurring_time_slots SET end_time = '23:59' WHERE end_time = '00:00' AND start_time < '23:59'")
+    op.execute("DELETE FROM recurring_time_slots WHERE end_time = '00:00'")
+    op.drop_constraint(op.f("ck_recurring_time_slots_times"), "recurring_time_slots")
+    op.create_check_constraint(op.f("ck_recurring_time_slots_times"), "recurring_time_slots", "start_time < end_time")
     op.drop_constraint("ex_appointments_no_overlap", "appointments")
     op.create_exclude_constraint(
         "ex_appointments_no_overlap",

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from scheduling.external_calendars.models import ExternalCalendar
 from tenants.accounts.models import TotpAuthenticator
 from tenants.privacy.models import Erasure
 from tenants.registry import service as registry
@@ -21,6 +22,7 @@ OF_A_PRACTICE: tuple[tuple[type[Any], str], ...] = (
     (TotpAuthenticator, "secret"),
     (SocialProviderAccount, "client_secret"),
     (Erasure, "sealed"),
+    (ExternalCalendar, "address"),
 )
 OF_THE_PLATFORM: tuple[tuple[type[Any], str], ...] = ((OperatorTotpAuthenticator, "secret"),)
 _PAGE = 100

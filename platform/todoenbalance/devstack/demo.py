@@ -10,18 +10,20 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import todoenbalance.registry  # noqa: F401 - the mappers must know every table before the first query
-from scheduling.appointments import service as appointments
 from scheduling.appointments.history import SYSTEM, Actor
 from scheduling.appointments.models import AppointmentStatus
-from scheduling.availability.service import Rules, list_slots
+from scheduling.appointments.services.booking import book_appointment
+from scheduling.appointments.services.confirming import confirm_offline
+from scheduling.appointments.services.outcomes import record_outcome
+from scheduling.availability.rules import load_rules
+from scheduling.availability.service import list_slots
 from scheduling.catalogue import service as catalogue
+from scheduling.catalogue.hours_schemas import BlockedTimeSlotCreate, RecurringTimeSlotCreate, TimeSlotCreate
 from scheduling.catalogue.schemas import (
-    BlockedTimeSlotCreate,
     PractitionerCreate,
-    RecurringTimeSlotCreate,
     ServiceCreate,
-    TimeSlotCreate,
 )
+from scheduling.catalogue.services import hours, offers, practitioners
 from tenants.accounts.models import Client
 from tenants.accounts.repository import AccountRepository
 from tenants.accounts.services.links import INVITATION
@@ -132,7 +134,7 @@ async def _fill(session: TenantSession, practice: DemoPractice) -> None:
     people: list[UUID] = []
     for number, (name, bio) in enumerate(practice.practitioners):
         staff_id = owner.id if number == 0 else None
-        made = await catalogue.create_practitioner(session, PractitionerCreate(name=name, bio=bio, staff_id=staff_id))
+        made = await practitioners.create_practitioner(session, PractitionerCreate(name=name, bio=bio, staff_id=staff_id))
         people.append(made.id)
         await _weekly_hours(session, made.id, afternoons=number == 0)
     services = await _services(session, people)
@@ -140,7 +142,7 @@ async def _fill(session: TenantSession, practice: DemoPractice) -> None:
     zone = ZoneInfo(practice.timezone)
     today = clock.now().astimezone(zone).date()
     holiday = _next_weekday(today + timedelta(days=14), 5)
-    await catalogue.create_block(
+    await hours.create_block(
         session,
         BlockedTimeSlotCreate(
             practitioner_id=people[0],
@@ -150,7 +152,7 @@ async def _fill(session: TenantSession, practice: DemoPractice) -> None:
         ),
     )
     saturday = _next_weekday(today + timedelta(days=3), 6)
-    await catalogue.create_opening(
+    await hours.create_opening(
         session,
         TimeSlotCreate(
             practitioner_id=people[0],
@@ -166,7 +168,7 @@ async def _weekly_hours(session: TenantSession, practitioner_id: UUID, *, aftern
     for weekday in range(1, 6):
         spans = [(time(9), time(13))] + ([(time(16), time(19))] if afternoons and weekday != 5 else [])
         for start, end in spans:
-            await catalogue.create_weekly_hours(
+            await hours.create_weekly_hours(
                 session,
                 RecurringTimeSlotCreate(
                     practitioner_id=practitioner_id, weekday=weekday, start_time=start, end_time=end
@@ -206,7 +208,7 @@ async def _services(session: TenantSession, people: list[UUID]) -> dict[str, UUI
             practitioner_ids=people[:1],
         ),
     }
-    return {name: (await catalogue.create_service(session, service)).id for name, service in wanted.items()}
+    return {name: (await offers.create_service(session, service)).id for name, service in wanted.items()}
 
 
 async def _client(session: TenantSession, practice: DemoPractice) -> Client:
@@ -241,19 +243,19 @@ async def _appointments(session: TenantSession, client_id: UUID, services: dict[
     for days_ago, outcome in past:
         with clock.at(now - timedelta(days=days_ago + 3)):
             appointment_id = await _book_first(session, client_id, services["paid"], today - timedelta(days=days_ago))
-            await appointments.confirm_offline(session, appointment_id, actor=Actor.client(client_id))
-        await appointments.record_outcome(session, appointment_id, outcome, actor=SYSTEM)
+            await confirm_offline(session, appointment_id, actor=Actor.client(client_id))
+        await record_outcome(session, appointment_id, outcome, actor=SYSTEM)
     await _book_first(session, client_id, services["free"], today + timedelta(days=2))
     later = await _book_first(session, client_id, services["paid"], today + timedelta(days=9))
-    await appointments.confirm_offline(session, later, actor=Actor.client(client_id))
+    await confirm_offline(session, later, actor=Actor.client(client_id))
 
 
 async def _book_first(session: TenantSession, client_id: UUID, service_id: UUID, day: date) -> UUID:
     """Book the first free time of the week that begins on ``day``."""
-    rules = Rules.of(await catalogue.get_service(session, service_id))
+    rules = await load_rules(session, service_id)
     free = await list_slots(session, rules, day, day + timedelta(days=7), ZoneInfo(session.tenant.timezone))
     starts_at, practitioner_id = min((starts[0], key) for key, starts in free.items() if starts)
-    appointment = await appointments.book_appointment(
+    appointment = await book_appointment(
         session,
         client_id=client_id,
         service_id=service_id,

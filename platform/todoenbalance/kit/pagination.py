@@ -16,6 +16,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from todoenbalance.kit.errors import InvalidInputError
 
+_LAST_INTEGER = 2**31 - 1
+"""PostgreSQL's ``integer``."""
+
 T = TypeVar("T")
 Limit = Annotated[int, Query(ge=1, le=100, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
@@ -50,6 +53,8 @@ def _parse(value: str, kind: type) -> Any:
         return datetime.fromisoformat(value)
     if kind is UUID:
         return UUID(value)
+    if kind is int and not -_LAST_INTEGER <= int(value) <= _LAST_INTEGER:
+        raise ValueError("more than the column holds")
     return kind(value)
 
 

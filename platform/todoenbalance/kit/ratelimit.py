@@ -53,8 +53,14 @@ MAIL = Policy("mail", "Links asked for: forgotten password, address to verify, s
 LINK = Policy("link", "Tokens of mailed links tried", "30/minute;300/hour")
 OAUTH = Policy("oauth", "Steps of signing in with Google or Facebook", "30/minute;300/hour")
 BOOKING = Policy("booking", "Appointments booked", per_account="20/minute;100/hour")
+CALENDAR = Policy(
+    "calendar",
+    "Private calendar addresses read (each address is its own account)",
+    "300/minute;6000/hour",
+    "30/minute;300/hour",
+)
 
-POLICIES = (LOGIN, SECOND_FACTOR, REGISTER, MAIL, LINK, OAUTH, BOOKING)
+POLICIES = (LOGIN, SECOND_FACTOR, REGISTER, MAIL, LINK, OAUTH, BOOKING, CALENDAR)
 """All of them; the docs show this table."""
 
 

@@ -89,11 +89,21 @@ class FacebookSettings(OAuthProviderSettings):
     graph_version: str = Field(default="v23.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
 
 
+class ExternalCalendarSettings(BaseModel):
+    """Calendars that practitioners keep elsewhere, read by the address they give.
+
+    ``allow_private_addresses``: also from our own and other private networks; refused in production.
+    """
+
+    allow_private_addresses: bool = False
+
+
 class ProviderSettings(BaseModel):
     """Everything outside that the product talks to."""
 
     google: GoogleSettings = GoogleSettings()
     facebook: FacebookSettings = FacebookSettings()
+    external_calendars: ExternalCalendarSettings = ExternalCalendarSettings()
 
 
 class AuthSettings(BaseModel):
@@ -206,6 +216,8 @@ class Settings(BaseSettings):
             for name, provider in (("google", self.providers.google), ("facebook", self.providers.facebook)):
                 if provider.base:
                     raise ValueError(f"providers.{name}.base: no other server in a provider's place in production")
+            if self.providers.external_calendars.allow_private_addresses:
+                raise ValueError("providers.external_calendars.allow_private_addresses: refused in production")
             if self.sandbox.enabled:
                 raise ValueError("sandbox.enabled: the sandbox provider is refused in production")
             if self.mail.adapter == "mailbox":

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from billing.payments.models import Payment, Refund
 from scheduling.appointments.events import APPOINTMENT_CANCELLED, APPOINTMENT_MOVED, APPOINTMENT_REMINDER
-from scheduling.appointments.service import ConfirmOutcome, confirm_offline, confirm_paid, expire_hold
+from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_offline, confirm_paid, expire_hold
 from scheduling.catalogue.models import Practitioner, ServicePractitioner
 from tenants.accounts.models import AccountKind
 from tenants.accounts.services.sign_ins import start_session

@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import func, select
 
 from scheduling.appointments.models import Appointment
-from scheduling.appointments.service import ConfirmOutcome, book_appointment, confirm_paid, reschedule_appointment
+from scheduling.appointments.services.booking import book_appointment
+from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_paid
+from scheduling.appointments.services.moving import reschedule_appointment
 from scheduling.catalogue.models import Practitioner
 from tests.conftest import HttpFactory
 from tests.scheduling.conftest import MONDAY

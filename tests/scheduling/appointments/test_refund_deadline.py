@@ -5,7 +5,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from scheduling.appointments.history import Actor
-from scheduling.appointments.service import book_appointment, reschedule_appointment
+from scheduling.appointments.services.booking import book_appointment
+from scheduling.appointments.services.moving import reschedule_appointment
+from scheduling.appointments.terms import percent_back, whole_until
 from tests.support.practices import make_client
 from tests.support.scheduling import make_offer
 from todoenbalance.kit import clock
@@ -33,7 +35,7 @@ async def test_moved_in_time_the_deadline_moves_along(
     appointment_id, client_id = await booked(session, runtime, practice)
     with clock.at(MONDAY - timedelta(days=2)):
         moved = await reschedule_appointment(session, appointment_id, NEXT_MONDAY, client_id=client_id)
-    assert moved.refundable_until == NEXT_MONDAY - NOTICE
+    assert whole_until(moved) == NEXT_MONDAY - NOTICE
 
 
 async def test_moved_too_late_the_deadline_stays_lost(
@@ -43,7 +45,8 @@ async def test_moved_too_late_the_deadline_stays_lost(
     for day in (NEXT_MONDAY, NEXT_MONDAY + timedelta(days=1)):  # also when moved again
         with clock.at(MONDAY - timedelta(hours=3)):
             moved = await reschedule_appointment(session, appointment_id, day, client_id=client_id)
-        assert moved.refundable_until == MONDAY - NOTICE
+        assert whole_until(moved) is None
+        assert percent_back(moved, MONDAY) == 0
 
 
 async def test_moved_by_staff_the_client_may_cancel_anew(
@@ -52,4 +55,4 @@ async def test_moved_by_staff_the_client_may_cancel_anew(
     appointment_id, client_id = await booked(session, runtime, practice)
     with clock.at(MONDAY - timedelta(hours=3)):
         moved = await reschedule_appointment(session, appointment_id, NEXT_MONDAY, actor=Actor.staff(client_id))
-    assert moved.refundable_until == NEXT_MONDAY - NOTICE
+    assert whole_until(moved) == NEXT_MONDAY - NOTICE

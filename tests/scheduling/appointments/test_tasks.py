@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scheduling.appointments.service import book_appointment
+from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.tasks import expire_hold
 from tests.scheduling.conftest import MONDAY
 from tests.support.practices import make_client

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from scheduling.availability.service import Rules, list_slots
+from scheduling.availability.rules import load_rules
+from scheduling.availability.service import list_slots
 from tests.support.scheduling import add_hours, make_practitioner, make_service
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -40,7 +41,7 @@ async def test_nine_to_one_stays_nine_to_one_when_the_clocks_change(session: Ten
         for changed in days:
             with clock.at(datetime.combine(changed - timedelta(days=10), time(), UTC)):
                 slots = await list_slots(
-                    session, Rules.of(service), changed - timedelta(days=1), changed + timedelta(days=2), zone
+                    session, await load_rules(session, service.id), changed - timedelta(days=1), changed + timedelta(days=2), zone
                 )
             expected = [
                 datetime.combine(changed + timedelta(days=n), at, zone).timestamp() for n in (-1, 0, 1) for at in local
@@ -96,7 +97,7 @@ async def test_any_hours_of_the_day_are_kept_by_the_wall_clock_when_the_clocks_c
     await add_hours(session, practitioner.id, start=hours[0], end=hours[1])
     service = await make_service(session, practitioner.id, duration_minutes=duration, grid_minutes=grid)
     with clock.at(datetime.combine(day - timedelta(days=10), time(), UTC)):
-        slots = await list_slots(session, Rules.of(service), day, day + timedelta(days=1), zone)
+        slots = await list_slots(session, await load_rules(session, service.id), day, day + timedelta(days=1), zone)
     await savepoint.rollback()
     found = slots.get(practitioner.id, [])
     assert found == starts_by_the_minute(day, zone, hours, duration, grid)
@@ -120,7 +121,7 @@ async def test_hours_across_the_change_last_as_long_as_the_night_does(session: T
     for year in YEARS:
         for changed, hours in zip(change_days(zone, year), (5, 7), strict=True):
             with clock.at(datetime.combine(changed - timedelta(days=10), time(), UTC)):
-                slots = await list_slots(session, Rules.of(service), changed, changed + timedelta(days=1), zone)
+                slots = await list_slots(session, await load_rules(session, service.id), changed, changed + timedelta(days=1), zone)
             walls = [datetime.fromtimestamp(start, zone).hour for start in slots[practitioner.id]]
             assert len(walls) == hours
             # In spring one hour of the wall clock is missing, in autumn one comes twice.
@@ -134,8 +135,8 @@ async def test_hours_that_the_change_swallows_are_not_offered(session: TenantSes
     await add_hours(session, practitioner.id, start=time(2, 15), end=time(3))
     service = await make_service(session, practitioner.id, duration_minutes=15, grid_minutes=15)
     day = date(2026, 3, 29)
-    assert await list_slots(session, Rules.of(service), day, day + timedelta(days=1), zone) == {}
-    before = await list_slots(session, Rules.of(service), day - timedelta(days=1), day, zone)
+    assert await list_slots(session, await load_rules(session, service.id), day, day + timedelta(days=1), zone) == {}
+    before = await list_slots(session, await load_rules(session, service.id), day - timedelta(days=1), day, zone)
     assert len(before[practitioner.id]) == 3
 
 
@@ -144,7 +145,7 @@ async def test_days_are_those_of_the_zone_that_is_asked_for(session: TenantSessi
     await add_hours(session, practitioner.id)
     service = await make_service(session, practitioner.id)
     far = ZoneInfo("Pacific/Auckland")  # 12 hours ahead: its midnight is noon in Madrid
-    slots = await list_slots(session, Rules.of(service), date(2026, 3, 4), date(2026, 3, 5), far)
+    slots = await list_slots(session, await load_rules(session, service.id), date(2026, 3, 4), date(2026, 3, 5), far)
     walls = [datetime.fromtimestamp(start, far) for start in slots[practitioner.id]]
     assert {wall.date() for wall in walls} == {date(2026, 3, 4)}
     assert [wall.hour for wall in walls] == [0, 21, 21, 22, 22, 23, 23]

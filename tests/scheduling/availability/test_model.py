@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import Range
 
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.models import Appointment
-from scheduling.appointments.service import book_appointment
-from scheduling.availability.service import Rules, Verdict, judge_start, list_slots
+from scheduling.appointments.services.booking import book_appointment
+from scheduling.availability.rules import Rules, load_rules
+from scheduling.availability.service import Verdict, judge_start, list_slots
 from tenants.accounts.models import Client
 from tests.support.practices import hashed_password
 from tests.support.scheduling import add_block, add_hours, add_opening, make_practitioner, make_service
@@ -176,7 +177,7 @@ async def build(session: TenantSession, world: World) -> tuple[UUID, Rules, UUID
             )
         )
     await session.flush()  # so that the statement sees them
-    return practitioner.id, Rules.of(service), service.id, client.id
+    return practitioner.id, await load_rules(session, service.id), service.id, client.id
 
 
 @settings(
