@@ -4,31 +4,45 @@ Seen with `view_calendar`, changed with `manage_calendar`, or by practitioners i
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from admin_portal.calendar_access import AdminReadT, CalendarEditor, Editor, Sight, look_of
+from admin_portal.calendar_access import (
+    AdminReadT,
+    CalendarEditor,
+    Editor,
+    Sight,
+    check_liberties,
+    liberties_taken,
+    look_of,
+)
 from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.history import Actor
-from scheduling.appointments.models import AppointmentStatus
+from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.placement import NO_LIBERTIES
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import (
     AppointmentAdminRead,
     AppointmentPatch,
     CancelledAdminAppointment,
-    CancelRequest,
-    RescheduleRequest,
     StaffBookingRequest,
+    StaffCancelRequest,
+    StaffRescheduleRequest,
 )
 from scheduling.appointments.services import booking, cancelling, confirming, moving, outcomes, reading
+from scheduling.appointments.services.cancelling import Cancellation, Ruling
 from scheduling.appointments.services.confirming import ConfirmOutcome
+from scheduling.appointments.services.quoting import RefundChoice
 from scheduling.fields import parse_bound
+from scheduling.group_sessions.errors import AlreadyBookedError
 from scheduling.idempotent import Once
+from tenants.accounts.models import Staff
 from tenants.accounts.names import name_of
+from tenants.accounts.permissions import Permission, may
 from tenants.accounts.services.audit import record_staff_action
 from tenants.accounts.services.client_accounts import find_clients, get_client, hold_client
 from tenants.accounts.services.dependants import find_dependants
@@ -59,6 +73,7 @@ async def list_appointments(
     practitioner_id: UUID | None = None,
     service_id: UUID | None = None,
     client_id: UUID | None = None,
+    awaiting_approval: Annotated[bool, Query(description="Only requests that are still to be answered.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AppointmentAdminRead]:
@@ -71,6 +86,7 @@ async def list_appointments(
         statuses=statuses or (),
         starts=parse_bound(starts_from, zone, "from"),
         ends=parse_bound(starts_to, zone, "to"),
+        awaiting_approval=awaiting_approval,
     )
     rows, following = await reading.list_appointments(session, sight.narrow(wanted), limit=limit, cursor=cursor)
     named = await with_names(session, tenant.locale, [AppointmentAdminRead.of(row) for row in rows])
@@ -90,31 +106,29 @@ async def read_appointment(appointment_id: UUID, sight: Sight, session: TenantSe
     status_code=201,
     response_model=AppointmentAdminRead,
     responses=responses(
-        NotFoundError, SlotTakenError, SlotNotOfferedError, InvalidInputError, IdempotencyKeyReusedError
+        NotFoundError,
+        SlotTakenError,
+        AlreadyBookedError,
+        SlotNotOfferedError,
+        InvalidInputError,
+        IdempotencyKeyReusedError,
     ),
 )
 async def book_appointment(
-    body: StaffBookingRequest, editor: Editor, session: TenantSessionDep, idempotency_key: IdempotencyKeyHeader = None
+    body: StaffBookingRequest,
+    editor: Editor,
+    session: TenantSessionDep,
+    context: ContextDep,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> AppointmentAdminRead | JSONResponse:
-    """Book for a client, by the same rules as they would. A `held` one that is paid at the practice: see confirm."""
-    if editor.own_id is not None:
-        body.practitioner_id = body.practitioner_id or editor.own_id
-        editor.check(body.practitioner_id)
+    """Book for a client, by the same rules as they would. A `held` one that is paid at the practice: see confirm.
+
+    `outside_hours` and `overlapping` need the permission `override_calendar`.
+    """
     once = await Once.claim(session, editor.staff.id, idempotency_key, "admin.appointments.book", body)
     if once.replay is not None:
         return once.replay
-    await _hold_client(session, editor, body.client_id)
-    appointment = await booking.book_appointment(
-        session,
-        client_id=body.client_id,
-        service_id=body.service_id,
-        starts_at=body.starts_at,
-        practitioner_id=body.practitioner_id,
-        location_kind=body.location_kind,
-        notes=body.notes,
-        dependant_id=body.dependant_id,
-        actor=Actor.staff(editor.staff.id),
-    )
+    appointment = await book_as_staff(session, editor, body, request_id=context.request_id)
     answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(appointment)))
     await once.remember(session, 201, answer)
     return answer
@@ -122,15 +136,19 @@ async def book_appointment(
 
 @router.patch("/{appointment_id}", responses=responses(NotFoundError, AppointmentStateError, InvalidInputError))
 async def change_appointment(
-    appointment_id: UUID, body: AppointmentPatch, editor: Editor, session: TenantSessionDep
+    appointment_id: UUID, body: AppointmentPatch, editor: Editor, session: TenantSessionDep, context: ContextDep
 ) -> AppointmentAdminRead:
-    """Say how the visit went (`completed`, `no_show`; once it has begun), or where an online one takes place."""
+    """Say how the visit went (`completed`, `no_show`; once it has begun), where an online one is, or note something."""
     await _check_own(session, editor, appointment_id)
-    changes = body.changes()
+    actor, changes = Actor.staff(editor.staff.id), body.changes()
     if "meeting_url" in changes:
-        await outcomes.set_meeting_url(session, appointment_id, changes["meeting_url"])
+        await outcomes.set_meeting_url(session, appointment_id, changes["meeting_url"], actor=actor)
+    if "private_notes" in changes:
+        await note_as_staff(
+            session, editor.staff, appointment_id, changes["private_notes"], request_id=context.request_id
+        )
     if "status" in changes:
-        await outcomes.record_outcome(session, appointment_id, changes["status"], actor=Actor.staff(editor.staff.id))
+        await outcomes.record_outcome(session, appointment_id, changes["status"], actor=actor)
     return await _read(session, editor, appointment_id)
 
 
@@ -149,32 +167,29 @@ async def confirm_appointment(appointment_id: UUID, editor: Editor, session: Ten
 @router.post(
     "/{appointment_id}/reschedule",
     response_model=AppointmentAdminRead,
-    responses=responses(NotFoundError, SlotTakenError, AppointmentStateError, SlotNotOfferedError, InvalidInputError),
+    responses=responses(
+        NotFoundError, SlotTakenError, AlreadyBookedError, AppointmentStateError, SlotNotOfferedError, InvalidInputError
+    ),
 )
 async def reschedule_appointment(
     appointment_id: UUID,
-    body: RescheduleRequest,
+    body: StaffRescheduleRequest,
     editor: Editor,
     session: TenantSessionDep,
+    context: ContextDep,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> AppointmentAdminRead | JSONResponse:
-    """Move an appointment to another free time; the old one is kept if that fails."""
-    await _check_own(session, editor, appointment_id)
-    if editor.own_id is not None:
-        body.practitioner_id = body.practitioner_id or editor.own_id
-        editor.check(body.practitioner_id)
+    """Move an appointment to another free time; the old one is kept if that fails.
+
+    `outside_hours` and `overlapping` need the permission `override_calendar`; it stays with its practitioner then
+    unless another one is named.
+    """
     once = await Once.claim(
         session, editor.staff.id, idempotency_key, "admin.appointments.reschedule", body, appointment_id
     )
     if once.replay is not None:
         return once.replay
-    moved = await moving.reschedule_appointment(
-        session,
-        appointment_id,
-        body.starts_at,
-        practitioner_id=body.practitioner_id,
-        actor=Actor.staff(editor.staff.id),
-    )
+    moved = await move_as_staff(session, editor, appointment_id, body, request_id=context.request_id)
     answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(moved)))
     await once.remember(session, 200, answer)
     return answer
@@ -190,32 +205,107 @@ async def cancel_appointment(
     editor: Editor,
     session: TenantSessionDep,
     context: ContextDep,
-    body: CancelRequest | None = None,
+    body: StaffCancelRequest | None = None,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> CancelledAdminAppointment | JSONResponse:
-    """Cancel an appointment; whatever was paid goes back in full. Safe to repeat."""
+    """Cancel an appointment; whatever was paid goes back in full unless the body says otherwise. Safe to repeat."""
     await _check_own(session, editor, appointment_id)
-    wish = body or CancelRequest()
+    wish = body or StaffCancelRequest()
     once = await Once.claim(session, editor.staff.id, idempotency_key, "appointments.cancel", wish, appointment_id)
     if once.replay is not None:
         return once.replay
-    before = await reading.get_appointment(session, appointment_id)
-    was_cancelled = before.status == AppointmentStatus.CANCELLED
-    done = await cancelling.cancel_appointment(
-        session, appointment_id, actor=Actor.staff(editor.staff.id), reason=wish.reason
-    )
-    if not was_cancelled:
-        record_staff_action(
-            session,
-            editor.staff.id,
-            "appointment.cancelled",
-            appointment_id,
-            request_id=context.request_id,
-            refund_minor=done.refund.amount if done.refund else None,
-        )
+    done = await cancel_as_staff(session, editor.staff, appointment_id, wish, request_id=context.request_id)
     answer = (await look_of(editor.staff, session)).show(await _named(session, CancelledAdminAppointment.after(done)))
     await once.remember(session, 200, answer)
     return answer
+
+
+async def note_as_staff(
+    session: TenantSession, staff: Staff, appointment_id: UUID, notes: str | None, *, request_id: str | None
+) -> None:
+    """Change the private notes, by those who may read them, with a line in the audit trail (not what they say)."""
+    if not may(staff.role, Permission.VIEW_NOTES):
+        raise ForbiddenError
+    if await outcomes.set_private_notes(session, appointment_id, notes, actor=Actor.staff(staff.id)):
+        record_staff_action(session, staff.id, "appointment.noted", appointment_id, request_id=request_id)
+
+
+async def cancel_as_staff(
+    session: TenantSession, staff: Staff, appointment_id: UUID, wish: StaffCancelRequest, *, request_id: str | None
+) -> Cancellation:
+    """Cancel as a member of staff wishes, as far as their role goes, with a line in the audit trail."""
+    before = await reading.get_appointment(session, appointment_id)
+    was_cancelled = before.status == AppointmentStatus.CANCELLED
+    ruling = Ruling(wish.refund, wish.on_behalf_of_client, may(staff.role, Permission.REFUND_PAYMENTS))
+    done = await cancelling.cancel_appointment(
+        session, appointment_id, actor=Actor.staff(staff.id), reason=wish.reason, ruling=ruling
+    )
+    if was_cancelled:
+        return done
+    detail: dict[str, Any] = {"refund_minor": done.refund.amount if done.refund else None}
+    if ruling.chosen is not RefundChoice.FULL or ruling.is_for_client:
+        policy_minor = done.policy.amount if done.policy else None
+        detail |= {"policy_minor": policy_minor, "on_behalf_of_client": ruling.is_for_client, "refund": ruling.chosen}
+    record_staff_action(session, staff.id, "appointment.cancelled", appointment_id, request_id=request_id, **detail)
+    return done
+
+
+async def book_as_staff(
+    session: TenantSession, editor: CalendarEditor, body: StaffBookingRequest, *, request_id: str
+) -> Appointment:
+    """Book for a client, in a calendar that is the editor's to change; practitioners book in their own."""
+    if editor.own_id is not None:
+        body.practitioner_id = body.practitioner_id or editor.own_id
+        editor.check(body.practitioner_id)
+    check_liberties(editor.staff, body.liberties, body.practitioner_id)
+    await hold_visible_client(session, editor, body.client_id)
+    appointment = await booking.book_appointment(
+        session,
+        client_id=body.client_id,
+        service_id=body.service_id,
+        starts_at=body.starts_at,
+        practitioner_id=body.practitioner_id,
+        location_kind=body.location_kind,
+        notes=body.notes,
+        dependant_id=body.dependant_id,
+        actor=Actor.staff(editor.staff.id),
+        liberties=body.liberties,
+    )
+    if body.meeting_url is not None:
+        await outcomes.set_meeting_url(session, appointment.id, body.meeting_url)
+    for action in liberties_taken(appointment, body.liberties, "booked"):
+        record_staff_action(session, editor.staff.id, action, appointment.id, request_id=request_id)
+    return appointment
+
+
+async def move_as_staff(
+    session: TenantSession,
+    editor: CalendarEditor,
+    appointment_id: UUID,
+    body: StaffRescheduleRequest,
+    *,
+    request_id: str,
+) -> Appointment:
+    """Move an appointment of a calendar that is the editor's to change; with liberties it stays with its practitioner
+    unless another one is named."""
+    await _check_own(session, editor, appointment_id)
+    if body.liberties != NO_LIBERTIES and body.practitioner_id is None:
+        body.practitioner_id = (await reading.get_appointment(session, appointment_id)).practitioner_id
+    check_liberties(editor.staff, body.liberties, body.practitioner_id)
+    if editor.own_id is not None:
+        body.practitioner_id = body.practitioner_id or editor.own_id
+        editor.check(body.practitioner_id)
+    moved = await moving.reschedule_appointment(
+        session,
+        appointment_id,
+        body.starts_at,
+        practitioner_id=body.practitioner_id,
+        actor=Actor.staff(editor.staff.id),
+        liberties=body.liberties,
+    )
+    for action in liberties_taken(moved, body.liberties, "moved"):
+        record_staff_action(session, editor.staff.id, action, appointment_id, request_id=request_id)
+    return moved
 
 
 async def with_names(session: TenantSession, locale: str, reads: Sequence[AdminReadT]) -> list[AdminReadT]:
@@ -242,7 +332,7 @@ async def _read(session: TenantSession, editor: CalendarEditor, appointment_id: 
     return (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(row)))
 
 
-async def _hold_client(session: TenantSession, editor: CalendarEditor, client_id: UUID) -> None:
+async def hold_visible_client(session: TenantSession, editor: CalendarEditor, client_id: UUID) -> None:
     """Raises :class:`InvalidInputError` for someone they may not know of: a booking would show who that is."""
     sight = await look_of(editor.staff, session)
     try:

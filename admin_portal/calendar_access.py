@@ -7,6 +7,8 @@ from uuid import UUID
 from fastapi import Depends
 from sqlalchemy import Select
 
+from scheduling.appointments.models import Appointment
+from scheduling.appointments.placement import NO_LIBERTIES, Liberties
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import AppointmentAdminRead
 from scheduling.appointments.services.reading import clients_of_practitioner
@@ -16,7 +18,7 @@ from tenants.accounts.models import Staff, StaffRole
 from tenants.accounts.permissions import Permission, may
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit.database import TenantSession
-from todoenbalance.kit.errors import ForbiddenError, NotFoundError
+from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotFoundError
 from todoenbalance.kit.web.dependencies import TenantSessionDep
 
 AdminReadT = TypeVar("AdminReadT", bound=AppointmentAdminRead)
@@ -67,12 +69,15 @@ class CalendarSight:
         return None if self.sees_all else clients_of_practitioner(self.own_id or _NOBODY)
 
     def show(self, read: AdminReadT) -> AdminReadT:
-        """An appointment without what a client wrote, for those who need not know it (it is health data)."""
+        """An appointment without what was written by the client or about them, for those who need not know it.
+
+        It is health data.
+        """
         if may(self.staff.role, Permission.VIEW_NOTES):
             return read
         said_by_client = read.cancelled_by != "staff"
         reason = None if said_by_client else read.cancellation_reason
-        return read.model_copy(update={"notes": None, "cancellation_reason": reason})
+        return read.model_copy(update={"notes": None, "private_notes": None, "cancellation_reason": reason})
 
 
 async def look_of(staff: Staff, session: TenantSession) -> CalendarSight:
@@ -99,6 +104,26 @@ async def calendar_editor(staff: CurrentStaff, session: TenantSessionDep) -> Cal
         if own is not None:
             return CalendarEditor(staff, own.id)
     raise ForbiddenError
+
+
+def check_liberties(staff: Staff, wanted: Liberties, practitioner_id: UUID | None) -> None:
+    """Whether they may set these rules aside.
+
+    Raises :class:`ForbiddenError`; :class:`InvalidInputError` if it isn't said in whose calendar: "whoever is free"
+    makes no sense where nobody need be.
+    """
+    if wanted == NO_LIBERTIES:
+        return
+    if not may(staff.role, Permission.OVERRIDE_CALENDAR):
+        raise ForbiddenError
+    if practitioner_id is None:
+        raise InvalidInputError(["body", "practitioner_id"], "say in whose calendar", "practitioner_needed")
+
+
+def liberties_taken(appointment: Appointment, wanted: Liberties, act: str) -> list[str]:
+    """What the audit trail says of an appointment that was just ``act`` (booked, moved) with liberties."""
+    taken = [f"appointment.{act}_outside_hours"] if wanted.outside_hours else []
+    return [*taken, f"appointment.{act}_on_top"] if appointment.overlapping else taken
 
 
 Sight = Annotated[CalendarSight, Depends(calendar_sight)]

@@ -24,7 +24,7 @@ from todoenbalance.kit.web.problems import responses
 router = APIRouter(prefix="/settings", tags=["staff: settings"])
 SettingsKeeper = Annotated[Staff, Depends(staff_who_may(Permission.MANAGE_SETTINGS, fresh=True))]
 
-_MAY_BE_EMPTY = ("contact_email", "privacy_policy_url")
+_MAY_BE_EMPTY = ("contact_email", "privacy_policy_url", "holidays_country", "holidays_region")
 
 
 @router.get("", response_model=SettingsRead)
@@ -62,8 +62,8 @@ async def change_practice(
 ) -> PracticeSettings:
     """Change what ``wish`` names, and note it in the audit trail; for the API and the page alike.
 
-    Raises :class:`InvalidInputError` for a way to pay that is not set up, :class:`SecondFactorMissingError` where
-    someone without a second factor would make it compulsory for everyone.
+    Raises :class:`InvalidInputError` for a way to pay that is not set up or holidays that are not known,
+    :class:`SecondFactorMissingError` where someone without a second factor would make it compulsory for everyone.
     """
     sent = wish.model_dump(exclude_unset=True)
     changes = {name: value for name, value in sent.items() if value is not None or name in _MAY_BE_EMPTY}

@@ -31,7 +31,7 @@ async def list_services(
 
 @router.post("", status_code=201, responses=responses(InvalidInputError))
 async def create_service(body: ServiceCreate, _staff: CatalogueKeeper, session: TenantSessionDep) -> ServiceAdminRead:
-    """A new service, in the practice's currency. `practitioners` in place of `practitioner_ids` sets their own terms."""
+    """A new service, in the practice's currency; `practitioners` instead of `practitioner_ids` sets their own terms."""
     return await offers.create_service(session, body)
 
 

@@ -12,9 +12,20 @@ from rich.markup import escape
 
 from benchmarks.availability import compare_many_practices, compare_with_floor
 from benchmarks.booking import compare_booking
+from benchmarks.calendars import compare_calendars
 from benchmarks.errors import BenchmarkError
 from benchmarks.onboarding import compare_onboarding
-from benchmarks.options import AVAILABILITY, BOOKING, FEW_PRACTICES, ONBOARDING, SCALE, SIGN_IN, Options, parse
+from benchmarks.options import (
+    AVAILABILITY,
+    BOOKING,
+    CALENDAR,
+    FEW_PRACTICES,
+    ONBOARDING,
+    SCALE,
+    SIGN_IN,
+    Options,
+    parse,
+)
 from benchmarks.practices import make_practices
 from benchmarks.report import Comparison, Machine, print_table, render_json
 from benchmarks.signing_in import compare_refusals
@@ -69,6 +80,8 @@ async def _measure(stack: Stack, options: Options, say: Say) -> list[Comparison]
         found = []
         if AVAILABILITY in options.only:
             found += await compare_with_floor(stack, api, practices[0], options, say)
+        if CALENDAR in options.only:
+            found += await compare_calendars(stack, api, runtime, options, say)
         if BOOKING in options.only:
             found += await compare_booking(stack, api, runtime, options, say)
         if SIGN_IN in options.only:

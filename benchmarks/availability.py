@@ -11,6 +11,7 @@ from benchmarks.options import FEW_PRACTICES, Options
 from benchmarks.practices import ZONE, Practice, days_asked
 from benchmarks.report import Comparison
 from benchmarks.stack import Say, Server, Stack
+from scheduling.availability.repository import Window
 from scheduling.fields import midnight
 from todoenbalance.kit import clock
 
@@ -20,42 +21,65 @@ _EASY_SHARE = 0.4
 _CALIBRATION_SECONDS = 2.0
 
 
-def question(practice: Practice, database_url: str, connections: int) -> floor.Question:
+def question(key: str, window: Window, database_url: str, connections: int) -> floor.Question:
+    """What the bare endpoint is to ask the database of a practice."""
+    return floor.Question(database_url=database_url, practice=key, connections=connections, window=window)
+
+
+def _window(practice: Practice) -> Window:
     """What the product asks the database for :meth:`Practice.availability_request`."""
     first, end = days_asked()
-    last = midnight(end, ZONE) - timedelta(seconds=1)
+    last = midnight(end, ZONE) - timedelta(microseconds=1)
     rules = practice.rules.of_people([practice.practitioner_id])
-    window = rules.window(midnight(first, ZONE), last + rules.longest, clock.now())
-    return floor.Question(
-        database_url=database_url,
-        practice=practice.context.key,
-        connections=connections,
-        window=window,
-    )
+    return rules.window(midnight(first, ZONE), last + rules.longest, clock.now())
 
 
 async def compare_with_floor(
     stack: Stack, api: Server, practice: Practice, options: Options, say: Say
 ) -> list[Comparison]:
+    """A fortnight of one practitioner."""
+    key, request = practice.context.key, practice.availability_request()
+    return await compare_question(stack, api, key, _window(practice), request, options, say, name="availability")
+
+
+async def compare_question(
+    stack: Stack,
+    api: Server,
+    key: str,
+    window: Window,
+    ours_request: bytes,
+    options: Options,
+    say: Say,
+    *,
+    name: str,
+) -> list[Comparison]:
     """Over one connection, where time is what the code takes, and over several, where it is what the machine can."""
-    asked = question(practice, stack.database_url, options.connections)
+    asked = question(key, window, stack.database_url, options.connections)
     bare = stack.start_floor(floor.VARIABLE, asked.model_dump_json())
-    ours_request, theirs_request = practice.availability_request(), render_request("GET", "/", "localhost")
+    theirs_request = render_request("GET", "/", "localhost")
     found = []
     try:
         for connections in dict.fromkeys((1, options.connections)):
-            say(f"availability against the bare endpoint, {connections} at a time")
+            say(f"{name} against the bare endpoint, {connections} at a time")
             async with connect(api.port, connections) as ours, connect(bare.port, connections) as theirs:
                 await _check_same_free_time(ours, ours_request, theirs, theirs_request)
-                sides = [_asking(ours, [ours_request], options), _asking(theirs, [theirs_request], options)]
-                await ours.run_count(itertools.repeat(ours_request), _WARM_UP_REQUESTS)
-                await theirs.run_count(itertools.repeat(theirs_request), _WARM_UP_REQUESTS)
-                samples = await alternate(options.rounds, sides)
-            name = f"availability, {connections} at a time"
-            found.append(Comparison(name, samples[0], "same SQL, bare endpoint", samples[1]))
+                samples = await ask_both_sides(ours, [ours_request], theirs, [theirs_request], options)
+            found.append(
+                Comparison(f"{name}, {connections} at a time", samples[0], "same SQL, bare endpoint", samples[1])
+            )
     finally:
         bare.child.stop()
     return found
+
+
+async def ask_both_sides(
+    ours: Load, ours_requests: list[bytes], theirs: Load, theirs_requests: list[bytes], options: Options
+) -> list[Sample]:
+    """Both in turn, once warm."""
+    sides = [_asking(ours, ours_requests, options), _asking(theirs, theirs_requests, options)]
+    await ours.run_count(itertools.cycle(ours_requests), _WARM_UP_REQUESTS)
+    await theirs.run_count(itertools.cycle(theirs_requests), _WARM_UP_REQUESTS)
+    return await alternate(options.rounds, sides)
 
 
 async def compare_many_practices(

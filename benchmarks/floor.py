@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 from starlette.types import Receive, Scope, Send
 
-from scheduling.availability.repository import _AVAILABILITY, Window
+from scheduling.availability.repository import Window
+from scheduling.availability.statement import FREE_TIME
 from todoenbalance.kit.database import EXTENSIONS_SCHEMA
 
 VARIABLE = "TODOENBALANCE_FLOOR"
@@ -33,13 +34,13 @@ class Question(BaseModel):
     @property
     def parameters(self) -> dict[str, Any]:
         """What the statement takes."""
-        return self.window.parameters(with_layers=False)
+        return self.window.parameters()
 
 
 @lru_cache(maxsize=1)
 def product_statement() -> str:
-    """The availability statement exactly as the product sends it through psycopg."""
-    return str(_AVAILABILITY.compile(dialect=dialect.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
+    """The availability statement exactly as the product sends it through psycopg, where nothing comes by a rule."""
+    return str(FREE_TIME[False].compile(dialect=dialect.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
 
 
 class Floor:

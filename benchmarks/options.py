@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-AVAILABILITY, BOOKING, SIGN_IN, ONBOARDING, SCALE = MEASUREMENTS = (
+AVAILABILITY, CALENDAR, BOOKING, SIGN_IN, ONBOARDING, SCALE = MEASUREMENTS = (
     "availability",
+    "calendar",
     "booking",
     "sign-in",
     "onboarding",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+import psycopg
 from pydantic import SecretStr
 
 from benchmarks.errors import BenchmarkError
@@ -63,6 +64,11 @@ class Stack:
     def folder(self) -> Path:
         """Where files of a measurement may lie."""
         return self._folder
+
+    def analyze(self) -> None:
+        """What autovacuum would do in its own time: statistics and visibility of what was just written."""
+        with psycopg.connect(self.admin_url, dbname=DATABASE, autocommit=True) as admin:
+            admin.execute("VACUUM (ANALYZE)")
 
     def start_api(self) -> Server:
         """The product, with the settings of a deployment of its own."""

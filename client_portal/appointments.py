@@ -12,24 +12,33 @@ from billing.providers.registry import usable_methods
 from client_portal.booking import read_choice, read_day, read_instant, render_times
 from client_portal.page import ClientPage, SignedIn
 from client_portal.paying import settle_payments, start_paying
+from client_portal.terms import terms_now
 from client_portal.views import (
-    deadline_words,
-    look_at_cancelling,
     method_choices,
     payments_of,
     view_appointment,
 )
+from client_portal.waitlist import view_waiting
 from notifications.formats import describe
-from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
+from scheduling.appointments.errors import (
+    AppointmentStateError,
+    MoveTooLateError,
+    OfferOverError,
+    SlotNotOfferedError,
+    SlotTakenError,
+)
 from scheduling.appointments.history import Actor
-from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import CancelRequest
 from scheduling.appointments.services import cancelling, moving, reading
 from scheduling.appointments.services.exporting import export_appointment
+from scheduling.appointments.services.quoting import quote_cancellation, refusal_to_move
 from scheduling.appointments.services.reading import effective_status
 from scheduling.catalogue.service import get_offered_service
 from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
+from scheduling.group_sessions.errors import AlreadyBookedError
+from scheduling.waitlist.service import find_offered_entry
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError, ProblemError
@@ -47,6 +56,8 @@ _PROBLEMS: dict[str, type[ProblemError]] = {
         HoldExpiredError,
         ProviderUnavailableError,
         AppointmentStateError,
+        MoveTooLateError,
+        OfferOverError,
     )
 }
 
@@ -56,22 +67,34 @@ async def _own(page: ClientPage, appointment_id: UUID) -> Appointment:
 
 
 @router.get("")
-async def list_own(page: SignedIn, cursor: Annotated[str | None, Query(max_length=500)] = None) -> Response:
-    """What is to come, and what was."""
+async def list_own(
+    page: SignedIn,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+    problem: Annotated[str, Query(max_length=60)] = "",
+) -> Response:
+    """What is to come, what they wait for, and what was."""
     now = clock.now()
     wanted = AppointmentFilter(client_id=page.client.id, starts=now - _LONGEST_VISIT)
     rows, following = await reading.list_appointments(page.session, wanted, limit=50, cursor=cursor)
-    upcoming = [row for row in rows if row.ends_at > now]
+    upcoming = [row for row in rows if row.ends_at > now and not _was_only_offered(row)]
     past, _cursor = await reading.list_appointments(
         page.session, AppointmentFilter(client_id=page.client.id, ends=now), limit=100
     )
-    over = [row for row in past if row.ends_at <= now]
+    over = [row for row in past if row.ends_at <= now and not _was_only_offered(row)]
+    known = _PROBLEMS.get(problem)
     return page.render(
         "appointments.html",
         upcoming=[await view_appointment(page, row) for row in upcoming],
         past=[await view_appointment(page, row) for row in reversed(over)],
         following=following,
+        waiting=await view_waiting(page),
+        problem=known().detail(page.locale) if known is not None else None,
     )
+
+
+def _was_only_offered(row: Appointment) -> bool:
+    """Whether it is, or was, a time from the waiting list that they have not taken: it stands there."""
+    return row.hold_kind == HoldKind.OFFER and row.status not in reading.KEPT
 
 
 @router.get("/{appointment_id}")
@@ -99,7 +122,9 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
         has_tried=any(payment.method != "offline" for payment in payments),
         methods=method_choices(page, methods),
         form=page.blank_form(method=methods[0] if methods else None),
-        terms=deadline_words(page, row),
+        terms=terms_now(page, row, await quote_cancellation(page.session, row)),
+        offer_entry=await find_offered_entry(page.session, row.id) if view.is_offer else None,
+        fee_minor=row.no_show_fee_minor,
     )
 
 
@@ -145,13 +170,13 @@ async def _render_cancelling(
     page: ClientPage, row: Appointment, form: Form, problem: ProblemError | None = None
 ) -> Response:
     view = await view_appointment(page, row)
-    way_out = await look_at_cancelling(page, row)
-    refund = way_out.refund
+    quote = await quote_cancellation(page.session, row)
+    refund = quote.refund if quote.paid.amount else None
     values: dict[str, Any] = {
         "view": view,
         "pays_back": None if refund is None else refund.amount > 0,
         "refund": refund.format(page.locale) if refund is not None else None,
-        "terms": deadline_words(page, row),
+        "terms": terms_now(page, row, quote),
     }
     if problem is not None:
         return page.render_refused("cancel.html", form, problem, **values)
@@ -193,8 +218,9 @@ async def _render_times(
     page: ClientPage, row: Appointment, first_day: str, problem: ProblemError | None = None
 ) -> Response:
     view = await view_appointment(page, row)
-    if not view.can_change:
-        return see_other(f"/appointments/{row.id}?problem={AppointmentStateError.code}")
+    refusal = refusal_to_move(row, clock.now(), by_client=True)
+    if refusal is not None:
+        return see_other(f"/appointments/{row.id}?problem={refusal.code}")
     offered = await get_offered_service(page.session, row.service_id)
     choice = read_choice(page, page.request.query_params)
     return await render_times(
@@ -246,8 +272,8 @@ async def move(page: SignedIn, appointment_id: UUID) -> Response:
                 practitioner_id=choice.practitioner_id,
                 client_id=page.client.id,
             )
-    except (SlotTakenError, SlotNotOfferedError) as problem:
+    except (SlotTakenError, SlotNotOfferedError, AlreadyBookedError) as problem:
         return await _render_times(page, row, form.get("from"), problem)
-    except AppointmentStateError as problem:
+    except (AppointmentStateError, MoveTooLateError) as problem:
         return see_other(f"/appointments/{appointment_id}?problem={problem.code}")
     return see_other(f"/appointments/{appointment_id}")

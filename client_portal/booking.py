@@ -13,15 +13,20 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from billing.providers.offline import NAME as OFFLINE
 from billing.providers.registry import usable_methods
 from client_portal.page import SignedIn, Visitor, VisitorPage
 from client_portal.paying import start_paying
+from client_portal.terms import terms_before
 from client_portal.times import find_week
 from client_portal.views import cancellation_terms, method_choices, place_words, price_words
 from notifications.formats import describe, zone_label
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
+from scheduling.appointments.placement import Prospect, foresee
 from scheduling.appointments.schemas import AppointmentRead, BookingRequest
 from scheduling.appointments.services.booking import book_appointment
+from scheduling.appointments.terms import Terms
+from scheduling.availability.rules import Rules, load_rules
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.schemas import PractitionerRead
 from scheduling.catalogue.service import (
@@ -30,6 +35,7 @@ from scheduling.catalogue.service import (
     list_practitioners,
     list_services,
 )
+from scheduling.group_sessions.availability import list_open_sessions
 from tenants.accounts.names import name_of
 from tenants.accounts.services.dependants import list_dependants
 from tenants.settings.service import get_practice_settings
@@ -202,24 +208,36 @@ async def _render_confirmation(
 ) -> Response:
     service = wish.service
     settings = await get_practice_settings(page.session)
-    due = service.price_minor if service.deposit_minor is None else service.deposit_minor
     methods = usable_methods(page.runtime.settings, settings.payment_methods)
-    ends_at = wish.starts_at + timedelta(minutes=service.duration_minutes)
+    rules = await load_rules(page.session, service.id)
+    prospect = None
+    if service.capacity is None:
+        prospect = await foresee(page.session, rules, wish.starts_at, wish.choice.practitioner_id)
+    price_minor = prospect.person.price_minor if prospect else service.price_minor
+    due = price_minor if service.deposit_minor is None else min(service.deposit_minor, price_minor)
+    length = prospect.person.duration if prospect else timedelta(minutes=service.duration_minutes)
+    ends_at = wish.starts_at + length
+    practitioner = wish.practitioner
+    if prospect is not None and practitioner is None:
+        practitioner = await get_offered_practitioner(page.session, prospect.person.id)
     if methods and problem is None:
         form = page.blank_form(**{name: form.get(name) for name in ("key", "location_kind")}, method=methods[0])
     values: dict[str, Any] = {
         "service": service,
-        "practitioner": wish.practitioner,
+        "practitioner": practitioner,
+        "assigned_id": practitioner.id if practitioner and wish.practitioner is None else None,
         "starts_at": wish.starts_at,
         "choice": wish.choice,
         "when": describe(wish.starts_at, wish.choice.timezone, page.locale, ends_at=ends_at),
-        "price": price_words(page, service.price_minor, service.currency),
+        "price": price_words(page, price_minor, service.currency),
         "due": price_words(page, due, service.currency) if due else None,
         "is_deposit": service.deposit_minor is not None,
         "hold_minutes": settings.hold_minutes,
-        "terms": cancellation_terms(page, settings.cancellation_notice_hours),
-        "for_whom": await _for_whom_choices(page),
-        "places": [(kind, place_words(page, kind)) for kind in service.location_kinds],
+        "terms": terms_before(page, Terms.offered(service, settings), service.currency, has_price=price_minor > 0),
+        "needs_approval": service.requires_approval,
+        "may_repeat": service.capacity is None and (not due or service.requires_approval or OFFLINE in methods),
+        "for_whom": await for_whom_choices(page),
+        "places": [(kind, place_words(page, kind)) for kind in await _places_of(page, wish, rules, prospect)],
         "methods": method_choices(page, methods),
         "times_address": f"/book/{service.id}?{wish.choice.query(**{'from': _local_day(wish)})}",
         "here": page.request.url.path + "?" + wish.choice.query(starts_at=wish.starts_at.isoformat()),
@@ -229,7 +247,17 @@ async def _render_confirmation(
     return page.render("confirm.html", form=form, **values)
 
 
-async def _for_whom_choices(page: VisitorPage) -> list[tuple[str, str]]:
+async def _places_of(page: VisitorPage, wish: Wish, rules: Rules, prospect: Prospect | None) -> list[str]:
+    """Where it may take place then; a group's session is where it is."""
+    kinds = list(wish.service.location_kinds)
+    if wish.service.capacity is None:
+        return list(prospect.location_kinds) if prospect else kinds
+    then = wish.starts_at, wish.starts_at + timedelta(seconds=1)
+    found = await list_open_sessions(page.session, rules, *then, wish.choice.practitioner_id)
+    return [kind for kind in kinds if kind in {one.location_kind for one in found}] or kinds[:1]
+
+
+async def for_whom_choices(page: VisitorPage) -> list[tuple[str, str]]:
     """Oneself and one's dependants; empty where there is nobody to choose."""
     if page.client is None:
         return []
@@ -250,6 +278,8 @@ async def book(page: SignedIn, service_id: UUID) -> Response:
     await give_connection_back(page.session)
     await limit_account(page.runtime, context_of(page.request), BOOKING, str(page.client.id))
     names = ("starts_at", "practitioner_id", "timezone")
+    # Whom the page named, where the client chose nobody: the price and the length were theirs.
+    assigned_id = _uuid(form.get("assigned_id"))
     wish = await _read_wish(page, service_id, {name: form.get(name) for name in names})
     try:
         body = form.parse(
@@ -257,12 +287,13 @@ async def book(page: SignedIn, service_id: UUID) -> Response:
             {
                 "service_id": wish.service.id,
                 "starts_at": wish.starts_at,
-                "practitioner_id": wish.choice.practitioner_id,
+                "practitioner_id": wish.choice.practitioner_id or assigned_id,
                 **form.optional("location_kind", "notes", "dependant_id"),
             },
         )
         async with page.session.begin_nested():
-            appointment_id, due = await _book_once(page, form.get("key"), body)
+            was_assigned = assigned_id is not None and wish.choice.practitioner_id is None
+            appointment_id, due = await _book_once(page, form.get("key"), body, assigned=was_assigned)
     except (SlotTakenError, SlotNotOfferedError) as problem:
         day = date.fromisoformat(_local_day(wish))
         address = f"/book/{wish.service.id}"
@@ -274,7 +305,7 @@ async def book(page: SignedIn, service_id: UUID) -> Response:
     return await start_paying(page, appointment_id, form.get("method"))
 
 
-async def _book_once(page: SignedIn, key: str, body: BookingRequest) -> tuple[UUID, bool]:
+async def _book_once(page: SignedIn, key: str, body: BookingRequest, *, assigned: bool) -> tuple[UUID, bool]:
     """The appointment's id, and whether something is due. The form's key and content are the idempotency key."""
     digest = request_digest(body)
     name = f"page:{sha256(f'{key}:{digest}'.encode()).hexdigest()}"
@@ -282,7 +313,7 @@ async def _book_once(page: SignedIn, key: str, body: BookingRequest) -> tuple[UU
     claim = await claim_key(page.session, account_id=page.client.id, key=name, operation=operation, digest=digest)
     if not claim.is_first:
         answer = AppointmentRead.model_validate(claim.response)
-        return answer.id, answer.amount_due.amount > 0
+        return answer.id, _is_to_pay(answer)
     appointment = await book_appointment(
         page.session,
         client_id=page.client.id,
@@ -292,7 +323,13 @@ async def _book_once(page: SignedIn, key: str, body: BookingRequest) -> tuple[UU
         location_kind=body.location_kind,
         notes=body.notes,
         dependant_id=body.dependant_id,
+        assigned=assigned,
     )
     answer = AppointmentRead.of(appointment)
     await store_answer(page.session, account_id=page.client.id, key=name, status_code=201, response=answer)
-    return answer.id, answer.amount_due.amount > 0
+    return answer.id, _is_to_pay(answer)
+
+
+def _is_to_pay(answer: AppointmentRead) -> bool:
+    """Whether paying comes next; a request is paid for once it is granted."""
+    return answer.amount_due.amount > 0 and not answer.awaiting_approval

@@ -2,11 +2,26 @@
 
 from fastapi import APIRouter
 
-from client_portal import account, appointments, booking, calendar_feed, own_account, people, privacy, social
+from client_portal import (
+    account,
+    appointments,
+    booking,
+    calendar_feed,
+    links,
+    own_account,
+    people,
+    privacy,
+    series,
+    social,
+    waitlist,
+)
 
 PARTS = (
     booking.router,
     appointments.router,
+    waitlist.router,
+    links.router,
+    series.router,
     account.router,
     own_account.router,
     people.router,

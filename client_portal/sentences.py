@@ -8,6 +8,13 @@ def _(message: str) -> str:
 
 SENTENCES = {
     "location_kind_not_offered": _("Choose one of the places."),
+    "date_order": _("The last day must not be before the first."),
+    "too_many_days": _("Choose at most 120 days."),
+    "time_order": _("The latest hour must not be before the earliest."),
+    "day_past": _("Choose days that are to come."),
+    "beyond_horizon": _("So far ahead nothing can be booked yet."),
+    "no_such_day": _("None of these days of the week comes in the days that you chose."),
+    "practitioner_id.not_offered": _("Choose one of the practitioners."),
     "understood": _("Tick this box to go on."),
     "unknown_dependant": _("Choose one of the people you book for."),
     "birth_date.value_error": _("Write a day since 1900 that is not to come."),

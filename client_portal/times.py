@@ -1,7 +1,7 @@
 """A week of free times as a page shows it: by day, in the reader's zone."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_gmt
 
 from scheduling.availability.rules import Rules, load_rules
-from scheduling.availability.service import LONGEST_LIST_DAYS, list_slots
+from scheduling.availability.service import LONGEST_LIST_DAYS, find_slots
 from scheduling.catalogue.models import Service
-from scheduling.fields import LAST_DAY
+from scheduling.fields import LAST_DAY, midnight
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 
@@ -21,10 +21,11 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """One start: its instant, and what the wall clock shows then."""
+    """One start: its instant, and what the wall clock shows then; ``seats_left`` of a group's session."""
 
     starts_at: datetime
     label: str
+    seats_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,12 @@ async def find_week(
     if not starts and first + WEEK <= last:
         ahead = min(first + WEEK + timedelta(days=LONGEST_LIST_DAYS), last + timedelta(days=1))
         found = await _starts(session, rules, first + WEEK, ahead, zone, practitioner_id)
-        next_free = found[0].astimezone(zone).date() if found else None
+        next_free = min(found).astimezone(zone).date() if found else None
     return Week(
-        days=[_day(day, [one for one in starts if one.astimezone(zone).date() == day], zone, locale) for day in days],
+        days=[
+            _day(day, {one: left for one, left in starts.items() if one.astimezone(zone).date() == day}, zone, locale)
+            for day in days
+        ],
         label=format_interval(days[0], days[-1], "yMMMMd", locale=locale),
         earlier=max(first - WEEK, today) if first > today else None,
         later=first + WEEK if first + WEEK <= last else None,
@@ -85,13 +89,16 @@ async def find_week(
 
 async def _starts(
     session: TenantSession, rules: Rules, first: date, end: date, zone: ZoneInfo, practitioner_id: UUID | None
-) -> list[datetime]:
-    """Each free start once, however many practitioners could take it."""
-    offered = await list_slots(session, rules, first, end, zone, practitioner_id)
-    return [datetime.fromtimestamp(one, UTC) for one in sorted({start for many in offered.values() for start in many})]
+) -> dict[datetime, int | None]:
+    """Each free start once, however many practitioners could take it, with the seats that are left in a group."""
+    starts: dict[datetime, int | None] = {}
+    for slot in await find_slots(session, rules, midnight(first, zone), midnight(end, zone), practitioner_id):
+        start = datetime.fromtimestamp(slot.start, UTC)
+        starts[start] = None if slot.seats_left is None else slot.seats_left + (starts.get(start) or 0)
+    return dict(sorted(starts.items()))
 
 
-def _day(day: date, starts: Sequence[datetime], zone: ZoneInfo, locale: str) -> Day:
+def _day(day: date, starts: Mapping[datetime, int | None], zone: ZoneInfo, locale: str) -> Day:
     labels = {start: format_time(start.astimezone(zone), "short", locale=locale) for start in starts}
     # When the clocks go back an hour comes twice; the offset tells its two times apart.
     often = Counter(labels.values())
@@ -99,6 +106,7 @@ def _day(day: date, starts: Sequence[datetime], zone: ZoneInfo, locale: str) -> 
         Time(
             start,
             label if often[label] == 1 else f"{label} ({get_timezone_gmt(start.astimezone(zone), 'short', locale)})",
+            starts[start],
         )
         for start, label in labels.items()
     ]

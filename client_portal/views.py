@@ -1,18 +1,15 @@
 """Appointments and services in the words of a client's page."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from billing.payments.models import Payment
 from billing.payments.service import list_payments
-from billing.refunds.service import refundable_minor, share_minor
 from client_portal.page import VisitorPage
+from client_portal.terms import hold_words
 from notifications.formats import When, describe
-from scheduling.appointments.history import ActorKind
-from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.services.cancelling import share_back
-from scheduling.appointments.services.reading import effective_status
-from scheduling.appointments.terms import whole_until
+from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
+from scheduling.appointments.services.quoting import refusal_to_cancel, refusal_to_move
+from scheduling.appointments.services.reading import MOVABLE, awaits_approval, effective_status
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.accounts.names import name_of
 from tenants.accounts.services.dependants import find_dependant
@@ -33,6 +30,13 @@ STATUS_WORDS = {
     AppointmentStatus.NO_SHOW: _("Missed"),
     AppointmentStatus.EXPIRED: _("Expired without payment"),
 }
+HOLD_WORDS = {
+    (AppointmentStatus.HELD, HoldKind.APPROVAL): _("Waiting for the practice's answer"),
+    (AppointmentStatus.HELD, HoldKind.OFFER): _("Kept for you until %(when)s"),
+    (AppointmentStatus.EXPIRED, HoldKind.APPROVAL): _("Not answered in time"),
+    (AppointmentStatus.EXPIRED, HoldKind.OFFER): _("No longer kept for you"),
+}
+"""Of what waits, or waited, for something other than a payment."""
 STATUS_TAGS = {
     AppointmentStatus.HELD: "waiting",
     AppointmentStatus.CONFIRMED: "good",
@@ -69,6 +73,10 @@ class AppointmentView:
     price: str
     due: str | None
     hold_until: str | None
+    is_offer: bool
+    awaits_answer: bool
+    can_cancel: bool
+    can_move: bool
     can_change: bool
     is_past: bool
 
@@ -77,11 +85,12 @@ async def view_appointment(page: VisitorPage, row: Appointment) -> AppointmentVi
     """With the names behind its ids, in the client's language and zone."""
     status = effective_status(row)
     is_past = row.ends_at <= clock.now()
-    movable = status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED) and row.starts_at > clock.now()
+    now = clock.now()
+    can_cancel = status in MOVABLE and refusal_to_cancel(row, now, by_client=True) is None
     return AppointmentView(
         row=row,
         status=status,
-        status_words=page.t(STATUS_WORDS[status]),
+        status_words=_status_words(page, row, status),
         status_tag=STATUS_TAGS.get(status, ""),
         service_name=(await get_service(page.session, row.service_id)).name,
         for_whom=await find_for_whom(page, row),
@@ -90,8 +99,12 @@ async def view_appointment(page: VisitorPage, row: Appointment) -> AppointmentVi
         when=describe(row.starts_at, page.timezone, page.locale, ends_at=row.ends_at),
         price=price_words(page, row.price_minor, row.currency),
         due=Money(row.amount_due_minor, row.currency).format(page.locale) if row.amount_due_minor else None,
-        hold_until=_time_words(page, row.hold_expires_at) if status is AppointmentStatus.HELD else None,
-        can_change=movable,
+        hold_until=hold_words(page, row) if status is AppointmentStatus.HELD else None,
+        is_offer=status is AppointmentStatus.HELD and row.hold_kind == HoldKind.OFFER,
+        awaits_answer=awaits_approval(row),
+        can_cancel=can_cancel,
+        can_move=refusal_to_move(row, now, by_client=True) is None,
+        can_change=status in MOVABLE and row.starts_at > now,
         is_past=is_past,
     )
 
@@ -102,8 +115,9 @@ async def find_for_whom(page: VisitorPage, row: Appointment) -> str | None:
     return name_of(dependant, page.locale) if dependant else None
 
 
-def _time_words(page: VisitorPage, instant: datetime | None) -> str | None:
-    return describe(instant, page.timezone, page.locale).time if instant is not None else None
+def _status_words(page: VisitorPage, row: Appointment, status: AppointmentStatus) -> str:
+    words = HOLD_WORDS.get((status, HoldKind(row.hold_kind))) if row.hold_kind else None
+    return page.t(words or STATUS_WORDS[status], when=hold_words(page, row) or "")
 
 
 def price_words(page: VisitorPage, amount_minor: int, currency: str) -> str:
@@ -134,40 +148,9 @@ def cancellation_terms(page: VisitorPage, notice_hours: int) -> str:
     )
 
 
-def deadline_words(page: VisitorPage, appointment: Appointment) -> str | None:
-    """Until when cancelling this appointment gives everything back; None where nothing has to be paid."""
-    if not appointment.amount_due_minor:
-        return None
-    whole = whole_until(appointment)
-    if whole is None or clock.now() > whole:
-        return page.t("If you cancel now, nothing of what you paid is returned.")
-    until = describe(whole, page.timezone, page.locale)
-    return page.t(
-        "Cancel until %(day)s, %(time)s, and you get everything back; later, nothing.", day=until.day, time=until.time
-    )
-
-
 async def payments_of(page: VisitorPage, appointment: Appointment) -> list[Payment]:
     """The client's payments of an appointment, newest first."""
     found, _cursor = await list_payments(
         page.session, payable_id=appointment.id, client_id=appointment.client_id, limit=100
     )
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class WayOut:
-    """What cancelling now would give back; None if nothing was paid."""
-
-    refund: Money | None
-
-
-async def look_at_cancelling(page: VisitorPage, appointment: Appointment) -> WayOut:
-    """The same rule as the cancellation itself, for the page that asks whether one is sure."""
-    payments = await payments_of(page, appointment)
-    paid = sum(refundable_minor(payment) for payment in payments)
-    if not paid:
-        return WayOut(None)
-    percent = share_back(appointment, ActorKind.CLIENT)
-    back = sum(share_minor(refundable_minor(payment), percent) for payment in payments)
-    return WayOut(Money(back, appointment.currency))

@@ -81,7 +81,7 @@ def _closing_time(value: Any) -> Any:
 ClosingTime = Annotated[
     time,
     BeforeValidator(_closing_time),
-    PlainSerializer(lambda value: value.strftime("%H:%M") if value else "24:00", return_type=str),
+    PlainSerializer(lambda value: "24:00" if value == time() else value.strftime("%H:%M"), return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$", "examples": ["17:00"]}),
 ]
 """Local time at which a day's hours end, ``HH:MM``; ``24:00`` is the end of the day, kept as ``00:00``."""

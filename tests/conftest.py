@@ -23,6 +23,7 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.database_setup import prepare_database, secure_database
 from todoenbalance.kit.logs import configure_logs
 from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.passwords import hash_cheaply
 from todoenbalance.kit.settings import Environment, PoolSettings, RateLimitSettings, Settings
 from todoenbalance.kit.tenancy import TenantContext
 
@@ -35,6 +36,12 @@ HttpFactory = Callable[..., httpx.AsyncClient]
 def _logs() -> None:
     """The product's own log format: structlog's default draws the variables of every frame of a traceback."""
     configure_logs("WARNING", json=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> None:
+    """The same algorithm with less work; what runs in processes of its own (end to end) has the real cost."""
+    hash_cheaply()
 
 
 @pytest.fixture(scope="session")

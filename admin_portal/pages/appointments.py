@@ -10,20 +10,24 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from admin_portal.appointment_terms import history_for, waive_as_staff
+from admin_portal.appointments import cancel_as_staff, note_as_staff
 from admin_portal.calendar_access import look_of
 from admin_portal.pages.catalogue import PLACES
+from admin_portal.pages.history_words import history_lines
 from admin_portal.pages.page import SignedIn, StaffPage
 from billing.payments.models import Payment
 from billing.payments.service import list_payments
 from notifications.formats import When, describe
 from scheduling.appointments.errors import AppointmentStateError, SlotTakenError
 from scheduling.appointments.history import Actor
-from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.repository import AppointmentFilter
-from scheduling.appointments.schemas import CancelRequest
-from scheduling.appointments.services import cancelling, confirming, outcomes, reading
+from scheduling.appointments.schemas import AppointmentPatch, DeclineRequest, StaffCancelRequest, WaiverRequest
+from scheduling.appointments.services import approving, confirming, outcomes, reading
 from scheduling.appointments.services.confirming import ConfirmOutcome
-from scheduling.appointments.services.reading import effective_status
+from scheduling.appointments.services.quoting import quote_cancellation
+from scheduling.appointments.services.reading import awaits_approval, effective_status
 from scheduling.catalogue.schemas import LocationKind
 from scheduling.catalogue.service import (
     find_practitioner_of_staff,
@@ -62,6 +66,13 @@ STATUS_WORDS = {
     AppointmentStatus.NO_SHOW: _("Did not come"),
     AppointmentStatus.EXPIRED: _("Expired without payment"),
 }
+HOLD_WORDS = {
+    (AppointmentStatus.HELD, HoldKind.APPROVAL): _("Waiting for the practice's answer"),
+    (AppointmentStatus.HELD, HoldKind.OFFER): _("Offered from the waiting list"),
+    (AppointmentStatus.EXPIRED, HoldKind.APPROVAL): _("Not answered in time"),
+    (AppointmentStatus.EXPIRED, HoldKind.OFFER): _("Offer not taken"),
+}
+"""Of what waits, or waited, for something other than a payment."""
 STATUS_TAGS = {
     AppointmentStatus.HELD: "waiting",
     AppointmentStatus.CONFIRMED: "good",
@@ -86,9 +97,11 @@ class Entry:
     status: AppointmentStatus
     status_words: str
     status_tag: str
+    awaits_answer: bool
+    hold_until: When | None
 
 
-async def _entries(page: StaffPage, rows: Sequence[Appointment]) -> list[Entry]:
+async def entries_of(page: StaffPage, rows: Sequence[Appointment]) -> list[Entry]:
     """With the names behind the ids, on the practice's clock."""
     services, _cursor = await list_all_services(page.session, limit=_MOST)
     people, _cursor = await list_all_practitioners(page.session, limit=_MOST)
@@ -107,8 +120,14 @@ async def _entries(page: StaffPage, rows: Sequence[Appointment]) -> list[Entry]:
             practitioner_name=names.get(row.practitioner_id, "–"),
             place=_place(page, row.location_kind),
             status=(status := effective_status(row)),
-            status_words=page.t(STATUS_WORDS[status]),
+            status_words=page.t(
+                (HOLD_WORDS.get((status, HoldKind(row.hold_kind))) if row.hold_kind else None) or STATUS_WORDS[status]
+            ),
             status_tag=STATUS_TAGS.get(status, ""),
+            awaits_answer=awaits_approval(row),
+            hold_until=describe(row.hold_expires_at, page.tenant.timezone, page.locale)
+            if row.hold_expires_at
+            else None,
         )
         for row in rows
     ]
@@ -159,13 +178,28 @@ async def show_start(page: SignedIn) -> Response:
     rows = [row for row in rows if effective_status(row) is not AppointmentStatus.EXPIRED]
     return page.render(
         "start.html",
+        **await _requests(page),
         steps=await _next_steps(page),
-        entries=await _entries(page, rows),
+        entries=await entries_of(page, rows),
         booking_url=page.runtime.settings.practice_url(page.tenant.slug),
     )
 
 
-def _read_day(text: str, default: date) -> date:
+async def _requests(page: StaffPage) -> dict[str, Any]:
+    """The requests that wait for an answer, soonest first, and whose of them may be answered here."""
+    sight = await look_of(page.staff, page.session)
+    wanted = AppointmentFilter(awaiting_approval=True)
+    rows, _cursor = await reading.list_appointments(page.session, sight.narrow(wanted), limit=_MOST)
+    edits_all = page.may(Permission.MANAGE_CALENDAR)
+    own = None if edits_all or not rows else await find_practitioner_of_staff(page.session, page.staff.id)
+    return {
+        "requests": await entries_of(page, rows),
+        "answerable": {row.id for row in rows if edits_all or (own is not None and own.id == row.practitioner_id)},
+    }
+
+
+def read_day(text: str, default: date) -> date:
+    """A date of an address; what makes no sense is the default."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -183,15 +217,16 @@ async def list_appointments(
     """Appointments from one day to another, both included, on the practice's calendar."""
     page.need(Permission.VIEW_CALENDAR)
     zone = ZoneInfo(page.tenant.timezone)
-    first_day = _read_day(first, clock.now().astimezone(zone).date())
-    last_day = _read_day(last, first_day + timedelta(days=_SHOWN_DAYS - 1))
+    first_day = read_day(first, clock.now().astimezone(zone).date())
+    last_day = read_day(last, first_day + timedelta(days=_SHOWN_DAYS - 1))
     last_day = min(max(last_day, first_day), first_day + _LONGEST_SPAN)
     wanted = AppointmentFilter(starts=midnight(first_day, zone), ends=midnight(last_day + timedelta(days=1), zone))
     sight = await look_of(page.staff, page.session)
     rows, following = await reading.list_appointments(page.session, sight.narrow(wanted), limit=_MOST, cursor=cursor)
     return page.render(
         "appointments.html",
-        entries=await _entries(page, rows),
+        **await _requests(page),
+        entries=await entries_of(page, rows),
         first_day=first_day.isoformat(),
         last_day=last_day.isoformat(),
         following=following,
@@ -204,11 +239,11 @@ async def show_appointment(page: SignedIn, appointment_id: UUID) -> Response:
     page.need(Permission.VIEW_CALENDAR)
     row = await reading.get_appointment(page.session, appointment_id)
     (await look_of(page.staff, page.session)).check(row.practitioner_id)
-    return await _render(page, row, page.blank_form())
+    return await _render(page, row, page.blank_form(refund=""))
 
 
 async def _render(page: StaffPage, row: Appointment, form: Form, problem: ProblemError | None = None) -> Response:
-    entry = (await _entries(page, [row]))[0]
+    entry = (await entries_of(page, [row]))[0]
     status = entry.status
     has_begun = row.starts_at <= clock.now()
     payments: list[Payment] = []
@@ -220,7 +255,13 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
         "payments": payments,
         "shows_notes": page.may(Permission.VIEW_NOTES),
         "can_cancel": status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED),
-        "can_confirm": status is AppointmentStatus.HELD,
+        "can_confirm": status is AppointmentStatus.HELD
+        and row.hold_kind != HoldKind.OFFER
+        and row.amount_due_minor > 0,
+        "details": page.blank_form(meeting_url=row.meeting_url, private_notes=row.private_notes),
+        "quote": await quote_cancellation(page.session, row, by_client=False),
+        "may_decide": page.may(Permission.REFUND_PAYMENTS),
+        "history": history_lines(page, await history_for(page.session, page.staff, row)),
         "can_record": has_begun
         and status in (AppointmentStatus.CONFIRMED, AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW),
         "can_edit": await _may_edit(page, row),
@@ -239,7 +280,7 @@ async def _may_edit(page: StaffPage, row: Appointment) -> bool:
 
 @router.post("/appointments/{appointment_id}/{action}")
 async def act(page: SignedIn, appointment_id: UUID, action: str) -> Response:
-    """Confirm what is paid at the practice, cancel, or say how the visit went."""
+    """Answer a request, confirm what is paid at the practice, cancel, say how the visit went, note something."""
     form = await page.read_form()
     editor = await page.need_editor()
     row = await reading.get_appointment(page.session, appointment_id)
@@ -255,12 +296,16 @@ async def act(page: SignedIn, appointment_id: UUID, action: str) -> Response:
 async def _act(page: StaffPage, row: Appointment, action: str, form: Form) -> None:
     actor = Actor.staff(page.staff.id)
     if action == "cancel":
-        wish = form.parse(CancelRequest, form.optional("reason"))
-        was_cancelled = row.status == AppointmentStatus.CANCELLED
-        done = await cancelling.cancel_appointment(page.session, row.id, actor=actor, reason=wish.reason)
-        if not was_cancelled:
-            refund_minor = done.refund.amount if done.refund else None
-            page.record("appointment.cancelled", row.id, refund_minor=refund_minor)
+        sent = form.optional("reason", "refund") | {"on_behalf_of_client": bool(form.get("on_behalf_of_client"))}
+        wish = form.parse(StaffCancelRequest, sent)
+        await cancel_as_staff(page.session, page.staff, row.id, wish, request_id=page.request_id)
+    elif action in ("approve", "decline"):
+        await _answer_request(page, row, action, form)
+    elif action == "waive-no-show-fee":
+        waiver = form.parse(WaiverRequest, form.optional("reason"))
+        await waive_as_staff(page.session, page.staff, row.id, waiver.reason, request_id=page.request_id)
+    elif action == "details":
+        await _change_details(page, row, form)
     elif action == "confirm":
         outcome = await confirming.confirm_offline(page.session, row.id, actor=actor)
         if outcome is ConfirmOutcome.SLOT_TAKEN:
@@ -271,3 +316,26 @@ async def _act(page: StaffPage, row: Appointment, action: str, form: Form) -> No
         await outcomes.record_outcome(page.session, row.id, AppointmentStatus(action), actor=actor)
     else:
         raise AppointmentStateError
+
+
+async def _answer_request(page: StaffPage, row: Appointment, action: str, form: Form) -> None:
+    actor, is_open = Actor.staff(page.staff.id), awaits_approval(row)
+    if action == "approve":
+        await approving.approve_request(page.session, row.id, actor=actor)
+    else:
+        refusal = form.parse(DeclineRequest, form.optional("reason"))
+        await approving.decline_request(page.session, row.id, actor=actor, reason=refusal.reason)
+    if is_open:
+        page.record("appointment.approved" if action == "approve" else "appointment.declined", row.id)
+
+
+async def _change_details(page: StaffPage, row: Appointment, form: Form) -> None:
+    """The fields that were on the page: an empty one empties it."""
+    names = [name for name in ("meeting_url", "private_notes") if form.all(name)]
+    changes = form.parse(AppointmentPatch, {name: form.get(name) or None for name in names}).changes()
+    if "meeting_url" in changes:
+        actor = Actor.staff(page.staff.id)
+        await outcomes.set_meeting_url(page.session, row.id, changes["meeting_url"], actor=actor)
+    if "private_notes" in changes:
+        notes = changes["private_notes"]
+        await note_as_staff(page.session, page.staff, row.id, notes, request_id=page.request_id)

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from admin_portal.pages import service_form
 from admin_portal.pages.page import SignedIn, StaffPage
 from scheduling.catalogue import service
 from scheduling.catalogue.schemas import (
@@ -17,9 +18,10 @@ from scheduling.catalogue.schemas import (
     ServiceCreate,
     ServicePatch,
 )
+from scheduling.catalogue.services import offers, practitioners
 from tenants.accounts.permissions import Permission
+from tenants.settings.service import get_practice_settings
 from todoenbalance.kit.errors import ProblemError
-from todoenbalance.kit.money import currency_exponent
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
 from todoenbalance.kit.pages.zones import zone_choices
@@ -27,14 +29,6 @@ from todoenbalance.kit.pages.zones import zone_choices
 router = APIRouter(include_in_schema=False)
 
 _MOST = 100
-_NUMBERS = (
-    "duration_minutes",
-    "buffer_before_minutes",
-    "buffer_after_minutes",
-    "minimum_notice_minutes",
-    "horizon_days",
-    "grid_minutes",
-)
 
 
 def _(message: str) -> str:
@@ -67,12 +61,7 @@ async def show_new_service(page: SignedIn) -> Response:
     """The form of a new service, offered by everyone unless said otherwise."""
     page.need(Permission.MANAGE_CATALOGUE)
     people, _cursor = await service.list_practitioners(page.session, limit=_MOST)
-    defaults = {name: field.default for name, field in ServiceCreate.model_fields.items() if name in _NUMBERS}
-    defaults["duration_minutes"] = 60
-    form = page.blank_form(
-        **defaults, location_kinds=[LocationKind.PRACTICE], practitioner_ids=[one.id for one in people]
-    )
-    return await _service_form(page, form, None)
+    return await _service_form(page, page.blank_form(**service_form.new_values(people)), None)
 
 
 @router.post("/services/new")
@@ -81,9 +70,9 @@ async def create_service(page: SignedIn) -> Response:
     form = await page.read_form()
     page.need(Permission.MANAGE_CATALOGUE)
     try:
-        body = form.parse(ServiceCreate, _service_values(page, form))
+        body = form.parse(ServiceCreate, service_form.read_values(page, form))
         async with page.session.begin_nested():
-            await service.create_service(page.session, body)
+            await offers.create_service(page.session, body)
     except ProblemError as problem:
         return await _service_form(page, form, None, problem)
     return see_other("/admin/services")
@@ -94,16 +83,7 @@ async def show_service(page: SignedIn, service_id: UUID) -> Response:
     """The form of an existing one."""
     page.need(Permission.MANAGE_CATALOGUE)
     known = await service.read_service(page.session, service_id)
-    form = page.blank_form(
-        **{name: getattr(known, name) for name in _NUMBERS},
-        name=known.name,
-        description=known.description,
-        price=_decimal(known.price.amount, known.price.currency),
-        deposit=known.deposit and _decimal(known.deposit.amount, known.deposit.currency),
-        location_kinds=known.location_kinds,
-        practitioner_ids=known.practitioner_ids,
-        archived="yes" if known.archived else None,
-    )
+    form = page.blank_form(**service_form.values_of(known))
     return await _service_form(page, form, known)
 
 
@@ -114,31 +94,15 @@ async def change_service(page: SignedIn, service_id: UUID) -> Response:
     page.need(Permission.MANAGE_CATALOGUE)
     known = await service.read_service(page.session, service_id)
     try:
-        values = _service_values(page, form) | {"archived": form.get("archived") == "yes"}
+        values = service_form.read_values(page, form) | {"archived": form.get("archived") == "yes"}
         body = form.parse(ServicePatch, values)
         async with page.session.begin_nested():
-            await service.change_service(page.session, service_id, body)
+            after = await offers.change_service(page.session, service_id, body)
     except ProblemError as problem:
         return await _service_form(page, form, known, problem)
+    if changes := offers.audited_changes(known, after):
+        page.record("service.changed", service_id, **changes)
     return see_other("/admin/services")
-
-
-def _service_values(page: StaffPage, form: Form) -> dict[str, Any]:
-    """The fields as the API takes them; a field left empty has the default of a new service."""
-    currency = page.tenant.currency
-    price, deposit = form.money("price", currency), form.money("deposit", currency)
-    if price is None:
-        form.add_error("price", "missing")
-    numbers = {name: value for name in _NUMBERS if (value := form.whole(name)) is not None}
-    return {
-        "name": form.get("name"),
-        "description": form.get("description"),
-        "price": {"amount": price or 0, "currency": currency},
-        "deposit": {"amount": deposit, "currency": currency} if deposit is not None else None,
-        "location_kinds": form.all("location_kinds"),
-        "practitioner_ids": form.all("practitioner_ids"),
-        **numbers,
-    }
 
 
 async def _service_form(
@@ -146,21 +110,27 @@ async def _service_form(
 ) -> Response:
     people, _cursor = await service.list_all_practitioners(page.session, limit=_MOST)
     chosen = set(form.all("practitioner_ids"))
+    shown = [one for one in people if not one.archived or str(one.id) in chosen]
+    other_colour = form.get("colour")
+    colours = {colour: page.t(words) for colour, words in service_form.COLOURS.items()}
+    settings = await get_practice_settings(page.session)
     values: dict[str, Any] = {
         "known": known,
         "currency": page.tenant.currency,
         "places": [(kind.value, page.t(words)) for kind, words in PLACES.items()],
-        "people": [(one.id, one.name) for one in people if not one.archived or str(one.id) in chosen],
+        "people": [(one.id, one.name) for one in shown],
+        "own_fields": [
+            (one.name, service_form.price_field(one.id), service_form.minutes_field(one.id)) for one in shown
+        ],
+        "has_own_terms": any(form.get(name) for one in shown for name in service_form.own_fields(one.id)),
+        "colours": list(({other_colour: other_colour} | colours).items()),
+        "refunds": [(kind, page.t(words)) for kind, words in service_form.REFUNDS.items()],
+        "tiers": service_form.TIERS,
+        "practice_notice_hours": settings.cancellation_notice_hours,
     }
     if problem is not None:
         return page.render_refused("service.html", form, problem, **values)
     return page.render("service.html", form=form, **values)
-
-
-def _decimal(amount: int, currency: str) -> str:
-    """Minor units as they are typed: ``45.00``."""
-    exponent = currency_exponent(currency)
-    return f"{amount / 10**exponent:.{exponent}f}"
 
 
 # ---- practitioners
@@ -192,7 +162,7 @@ async def create_practitioner(page: SignedIn) -> Response:
     try:
         body = form.parse(PractitionerCreate, _practitioner_values(form))
         async with page.session.begin_nested():
-            made = await service.create_practitioner(page.session, body)
+            made = await practitioners.create_practitioner(page.session, body)
     except ProblemError as problem:
         return await _practitioner_form(page, form, None, problem)
     return see_other(f"/admin/hours/{made.id}")
@@ -208,6 +178,7 @@ async def show_practitioner(page: SignedIn, practitioner_id: UUID) -> Response:
         bio=known.bio,
         timezone=known.timezone,
         service_ids=known.service_ids,
+        works_on_holidays="yes" if known.works_on_holidays else None,
         archived="yes" if known.archived else None,
     )
     return await _practitioner_form(page, form, known)
@@ -223,9 +194,11 @@ async def change_practitioner(page: SignedIn, practitioner_id: UUID) -> Response
         values: dict[str, Any] = {**_practitioner_values(form), "archived": form.get("archived") == "yes"}
         body = form.parse(PractitionerPatch, values)
         async with page.session.begin_nested():
-            await service.change_practitioner(page.session, practitioner_id, body)
+            after = await practitioners.change_practitioner(page.session, practitioner_id, body)
     except ProblemError as problem:
         return await _practitioner_form(page, form, known, problem)
+    if changes := practitioners.audited_changes(known, after):
+        page.record("practitioner.changed", practitioner_id, **changes)
     return see_other("/admin/practitioners")
 
 
@@ -235,6 +208,7 @@ def _practitioner_values(form: Form) -> dict[str, Any]:
         "bio": form.get("bio"),
         "timezone": form.get("timezone"),
         "service_ids": form.all("service_ids"),
+        "works_on_holidays": form.get("works_on_holidays") == "yes",
     }
 
 

@@ -44,6 +44,8 @@ def _(message: str) -> str:
 _NAVIGATION = (
     ("/admin", _("Start"), None),
     ("/admin/appointments", _("Appointments"), Permission.VIEW_CALENDAR),
+    ("/admin/group-sessions", _("Group sessions"), Permission.VIEW_CALENDAR),
+    ("/admin/waitlist", _("Waiting list"), Permission.VIEW_CALENDAR),
     ("/admin/services", _("Services"), Permission.VIEW_CALENDAR),
     ("/admin/practitioners", _("Practitioners"), Permission.VIEW_CALENDAR),
     ("/admin/hours", _("Hours"), Permission.VIEW_CALENDAR),

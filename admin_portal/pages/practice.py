@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from babel.dates import format_date
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -12,16 +13,26 @@ from tenants.accounts.permissions import Permission
 from tenants.settings.models import PracticeSettings
 from tenants.settings.schemas import SettingsPatch
 from tenants.settings.service import get_practice_settings
+from todoenbalance.kit import clock
 from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.holidays import countries_in, public_holidays, regions_of
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
 
 router = APIRouter(include_in_schema=False)
 
 _PATH = "/admin/settings"
-_NUMBERS = ("hold_minutes", "cancellation_notice_hours", "reminder_hours", "records_years", "invoice_years")
+_NUMBERS = (
+    "hold_minutes",
+    "approved_hold_hours",
+    "waitlist_offer_minutes",
+    "cancellation_notice_hours",
+    "reminder_hours",
+    "records_years",
+    "invoice_years",
+)
 _SWITCHES = ("second_factor_required", "practitioners_see_all", "reveal_taken_email")
-_TEXTS = ("contact_email", "privacy_policy_version", "privacy_policy_url")
+_TEXTS = ("contact_email", "privacy_policy_version", "privacy_policy_url", "holidays_country", "holidays_region")
 
 
 def _(message: str) -> str:
@@ -56,8 +67,14 @@ def _render(
     values: dict[str, Any] = {
         "methods": [(method, page.t(METHOD_WORDS[method])) for method in offered],
         "policy_version": known.privacy_policy_version,
+        "countries": [("", page.t(_("None"))), *countries_in(page.locale)],
+        "regions": [("", page.t(_("Only those of the whole country"))), *_regions(known.holidays_country)],
         "is_saved": is_saved,
     }
+    year = clock.now().astimezone(page.zone).year
+    found = public_holidays(known.holidays_country, known.holidays_region, [year], page.locale)
+    values["holidays_year"] = str(year)
+    values["holidays"] = [(format_date(day, "full", locale=page.locale), name) for day, name in found.items()]
     if problem is not None:
         return page.render_refused("practice_settings.html", form, problem, **values)
     return page.render("practice_settings.html", form=form, **values)
@@ -71,7 +88,7 @@ async def change_settings(page: SignedIn, steps: StaffSteps) -> Response:
     page.need_fresh(_PATH)
     known = await get_practice_settings(page.session)
     try:
-        body = form.parse(SettingsPatch, _values(form))
+        body = form.parse(SettingsPatch, _values(form, known))
         async with page.session.begin_nested():
             await change_practice(page.session, page.runtime, steps, page.staff, body, page.request_id)
     except ProblemError as problem:
@@ -79,9 +96,15 @@ async def change_settings(page: SignedIn, steps: StaffSteps) -> Response:
     return see_other(_PATH)
 
 
-def _values(form: Form) -> dict[str, Any]:
+def _regions(country: str | None) -> list[tuple[str, str]]:
+    return list(regions_of(country).items()) if country else []
+
+
+def _values(form: Form, known: PracticeSettings) -> dict[str, Any]:
     """The fields as the API takes them; an emptied text is None."""
     numbers = {name: value for name in _NUMBERS if (value := form.whole(name)) is not None}
     switches = {name: form.get(name) == "yes" for name in _SWITCHES}
     texts = {name: form.get(name) or None for name in _TEXTS}
+    if texts["holidays_country"] != known.holidays_country:
+        texts["holidays_region"] = None  # the list that it was chosen from was that of the former country
     return {**numbers, **switches, **texts, "payment_methods": form.all("payment_methods")}

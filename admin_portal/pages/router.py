@@ -5,14 +5,18 @@ from fastapi import APIRouter
 from admin_portal.pages import (
     account,
     appointments,
+    booking,
     calendar_feed,
     catalogue,
     credentials,
+    external_calendars,
+    group_sessions,
     hours,
     payments,
     practice,
     providers,
     team,
+    waitlist,
 )
 from admin_portal.pages.page import incomplete_staff_page, staff_page, visitor_page
 from todoenbalance.kit.pages.security import security_pages
@@ -21,14 +25,18 @@ PREFIX = "/admin"
 PARTS = (
     account.router,
     appointments.router,
+    booking.router,
     calendar_feed.router,
     catalogue.router,
     credentials.router,
+    external_calendars.router,
+    group_sessions.router,
     hours.router,
     payments.router,
     practice.router,
     providers.router,
     team.router,
+    waitlist.router,
 )
 
 SECURITY = security_pages(visitor_page, incomplete_staff_page, staff_page)

@@ -1,5 +1,6 @@
 """Who works here: the list, inviting, roles, taking access away; and what everyone did."""
 
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -36,6 +37,7 @@ ROLE_WORDS = {
 PERMISSION_WORDS = {
     Permission.VIEW_CALENDAR: _("See the calendar"),
     Permission.MANAGE_CALENDAR: _("Book, move and cancel for everybody"),
+    Permission.OVERRIDE_CALENDAR: _("Book outside the hours, or on top of another appointment"),
     Permission.MANAGE_CATALOGUE: _("Change services and practitioners"),
     Permission.VIEW_NOTES: _("Read what clients wrote"),
     Permission.VIEW_CLIENTS: _("See clients"),
@@ -191,6 +193,13 @@ async def reset_second_factors(page: SignedIn, staff_id: UUID) -> Response:
     return see_other(f"/admin/staff/{staff_id}")
 
 
+def _detail(value: Any) -> str:
+    """A fact of the audit trail; of a change, what was and what is."""
+    if isinstance(value, dict) and value.keys() == {"from", "to"}:
+        return f"{_detail(value['from'])} → {_detail(value['to'])}"
+    return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 @router.get("/audit")
 async def show_audit(page: SignedIn, cursor: Annotated[str | None, Query(max_length=500)] = None) -> Response:
     """What staff did with money, accounts and settings, newest first."""
@@ -203,7 +212,7 @@ async def show_audit(page: SignedIn, cursor: Annotated[str | None, Query(max_len
             describe(row.created_at, page.tenant.timezone, page.locale),
             names.get(row.staff_id, page.t("Somebody else")) if row.staff_id else page.t("Nobody signed in"),
             row.action,
-            ", ".join(f"{name}: {value}" for name, value in sorted(row.detail.items())),
+            ", ".join(f"{name}: {_detail(value)}" for name, value in sorted(row.detail.items())),
         )
         for row in rows
     ]

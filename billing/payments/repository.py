@@ -60,6 +60,15 @@ class PaymentRepository:
         statement = select(Payment.id).where(Payment.client_id == client_id).order_by(Payment.id)
         await self._session.execute(statement.with_for_update())
 
+    async def lock_all_of_payables(self, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+        """Lock every payment of these payables until the end of the transaction, in the order of their ids."""
+        statement = _ids_of_payables(payable_kind, payable_ids).order_by(Payment.id)
+        return set((await self._session.scalars(statement.with_for_update())).all())
+
+    async def list_ids_of_payables(self, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+        """The same without locking."""
+        return set((await self._session.scalars(_ids_of_payables(payable_kind, payable_ids))).all())
+
     async def find_paid_payables(self, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
         """Those of these payables that have payments."""
         statement = select(Payment.payable_id).where(
@@ -135,3 +144,7 @@ class PaymentRepository:
         attempts = await self.list_attempts(payment_id)
         captured = [attempt for attempt in attempts if attempt.status == AttemptStatus.CAPTURED]
         return next(iter(captured or attempts[-1:]), None)
+
+
+def _ids_of_payables(payable_kind: str, payable_ids: Sequence[UUID]) -> Select[tuple[UUID]]:
+    return select(Payment.id).where(Payment.payable_kind == payable_kind, Payment.payable_id.in_(payable_ids))

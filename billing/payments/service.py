@@ -397,6 +397,18 @@ async def lock_payments_of_payable(session: TenantSession, payable_kind: str, pa
     return await PaymentRepository(session).list_of_payable(payable_kind, payable_id, for_update=True)
 
 
+async def lock_payments_of_payables(
+    session: TenantSession, payable_kind: str, payable_ids: Sequence[UUID]
+) -> set[UUID]:
+    """The same for several payables at once; answers the ids of the payments that are locked now."""
+    return await PaymentRepository(session).lock_all_of_payables(payable_kind, payable_ids)
+
+
+async def list_payment_ids(session: TenantSession, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+    """The payments of several payables, by their ids."""
+    return await PaymentRepository(session).list_ids_of_payables(payable_kind, payable_ids)
+
+
 async def lock_payments_of_client(session: TenantSession, client_id: UUID) -> None:
     """Lock all of a client's payments; to be done before any of what they pay for is locked."""
     await PaymentRepository(session).lock_all_of_client(client_id)

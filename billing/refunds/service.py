@@ -5,7 +5,9 @@ so refunds that meet never exceed what was received. A refund that fails gives i
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from billing.payments.models import Payment, PaymentStatus, Refund, RefundStatus
@@ -118,10 +120,32 @@ def refundable_minor(payment: Payment) -> int:
     return payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
 
 
-async def refundable_of_payable(session: TenantSession, payable_kind: str, payable_id: UUID) -> tuple[int, int]:
-    """What was received for a payable, and how much of it may still be promised back; minor units."""
-    payments = await PaymentRepository(session).list_of_payable(payable_kind, payable_id)
-    return sum(one.captured_minor for one in payments), sum(refundable_minor(one) for one in payments)
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The money of a payable, in minor units: what was received (``captured``), what is still here of that
+    (``held``), and what may still be promised back, payment by payment (``refundable``)."""
+
+    captured: int
+    held: int
+    refundable: tuple[int, ...]
+
+    @classmethod
+    def of(cls, payments: Sequence[Payment]) -> Self:
+        """From a payable's payments."""
+        return cls(
+            sum(one.captured_minor for one in payments),
+            sum(one.captured_minor - one.refunded_minor - one.refund_pending_minor for one in payments),
+            tuple(refundable_minor(one) for one in payments),
+        )
+
+    def share(self, percent: int) -> int:
+        """What :func:`request_refunds_for_payable` would promise back of it."""
+        return sum(share_minor(one, percent) for one in self.refundable)
+
+
+async def paid_for_payable(session: TenantSession, payable_kind: str, payable_id: UUID) -> Paid:
+    """What was paid for a payable, as of now."""
+    return Paid.of(await PaymentRepository(session).list_of_payable(payable_kind, payable_id))
 
 
 async def _promise(

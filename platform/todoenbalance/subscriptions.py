@@ -20,12 +20,17 @@ from notifications.retention import MAIL_LOG
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
 from scheduling.appointments import mails as appointment_mails
-from scheduling.appointments.personal_data import AppointmentCancelling, AppointmentData
+from scheduling.appointments import request_mails, series_mails
+from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold
 from scheduling.checkout.tasks import on_payment_settled
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
+from scheduling.waitlist import tasks as waitlist
+from scheduling.waitlist.events import WAITLIST_SWEEP
+from scheduling.waitlist.mails import register_waitlist_mails
+from scheduling.waitlist.personal_data import ENDED_ENTRIES, WaitlistData
 from tenants.accounts import events as accounts
 from tenants.accounts.personal_data import AccountData
 from tenants.privacy import events as privacy
@@ -58,9 +63,19 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
-    appointments.APPOINTMENT_CONFIRMED: [appointment_mails.on_appointment_confirmed],
+    appointments.APPOINTMENT_REQUESTED: [request_mails.on_appointment_requested],
+    appointments.APPOINTMENT_APPROVED: [request_mails.on_appointment_approved],
+    appointments.APPOINTMENT_DECLINED: [request_mails.on_appointment_declined],
+    appointments.APPOINTMENT_UNANSWERED: [request_mails.on_appointment_unanswered],
+    appointments.APPOINTMENT_CONFIRMED: [
+        appointment_mails.on_appointment_confirmed,
+        waitlist.on_appointment_confirmed,
+    ],
+    appointments.TIME_FREED: [waitlist.on_time_freed],
+    WAITLIST_SWEEP: [waitlist.sweep],
     appointments.APPOINTMENT_MOVED: [appointment_mails.on_appointment_moved],
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
+    appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
     appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [on_payment_settled],
@@ -81,7 +96,10 @@ def register_composers() -> None:
     second_factor_mails.register_second_factor_mails()
     social_mails.register_social_mails()
     appointment_mails.register_appointment_mails()
+    request_mails.register_request_mails()
+    series_mails.register_series_mails()
     register_refund_mails()
+    register_waitlist_mails()
 
 
 def register_personal_data_sources() -> None:
@@ -91,6 +109,8 @@ def register_personal_data_sources() -> None:
     """
     register_retention(MAIL_LOG)
     register_retention(ENDED_FEEDS)
+    register_retention(ENDED_LINKS)
+    register_retention(ENDED_ENTRIES)
     if personal_data_sources():
         return
     for source in (
@@ -99,6 +119,7 @@ def register_personal_data_sources() -> None:
         PaymentData(),
         AppointmentData(),
         FeedData(),
+        WaitlistData(),
         SocialData(),
         ConsentData(),
         AccountData(),

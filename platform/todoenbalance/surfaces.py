@@ -2,13 +2,26 @@
 
 from fastapi import APIRouter, FastAPI
 
+from admin_portal import appointment_series as staff_series
+from admin_portal import appointment_terms as staff_appointment_terms
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
-from admin_portal import external_calendars, holidays
+from admin_portal import (
+    external_calendars,
+    group_sessions,
+    holidays,
+    people,
+    practice_settings,
+    practitioners,
+    records,
+    second_factors,
+    services,
+    time_slots,
+)
 from admin_portal import payments as staff_payments
-from admin_portal import people, practice_settings, practitioners, records, second_factors, services, time_slots
 from admin_portal import privacy as staff_privacy
+from admin_portal import waitlist as staff_waitlist
 from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
 from admin_portal.sign_in_providers import router as sign_in_providers
@@ -18,11 +31,13 @@ from billing.webhooks.endpoints import router as webhooks_router
 from client_portal.router import router as site_pages
 from notifications import endpoints as mailbox
 from scheduling.appointments.endpoints import router as appointments_router
+from scheduling.appointments.series_endpoints import router as series_router
 from scheduling.availability.endpoints import router as availability_router
 from scheduling.catalogue.endpoints import router as catalogue_router
 from scheduling.checkout.endpoints import router as checkout_router
 from scheduling.feeds.endpoints import public_router as calendars_router
 from scheduling.feeds.endpoints import router as own_feed_router
+from scheduling.waitlist.endpoints import router as waitlist_router
 from tenants.accounts import credentials_endpoints
 from tenants.accounts.dependants_endpoints import router as dependants_router
 from tenants.accounts.endpoints import auth_router, users_router
@@ -63,8 +78,10 @@ def practice_surface(settings: Settings) -> FastAPI:
         catalogue_router,
         availability_router,
         appointments_router,
+        series_router,
         checkout_router,
         own_feed_router,
+        waitlist_router,
     ):
         api.include_router(router)
     admin = APIRouter(prefix="/admin")
@@ -86,7 +103,11 @@ def practice_surface(settings: Settings) -> FastAPI:
         external_calendars.router,
         holidays.router,
         staff_appointments.router,
+        staff_appointment_terms.router,
+        staff_series.router,
+        group_sessions.router,
         staff_payments.router,
+        staff_waitlist.router,
         records.router,
     ):
         admin.include_router(router)

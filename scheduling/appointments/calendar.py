@@ -17,6 +17,7 @@ from todoenbalance.kit.tenancy import TenantContext
 
 REQUEST = "REQUEST"
 CANCEL = "CANCEL"
+PUBLISH = "PUBLISH"
 _SCHEDULING_METHODS = (REQUEST, CANCEL)
 _UTC_NAMES = ("UTC", "Etc/UTC")
 _STATUS = {
@@ -148,6 +149,19 @@ def render_appointment(
     return calendar.content()
 
 
+def render_publication(entries: Sequence[CalendarEntry], *, timezone: str, organizer: CalendarParty) -> bytes:
+    """Several appointments in one file to be mailed, each with the identity that its later messages have.
+
+    METHOD PUBLISH, because the events of one REQUEST must share their UID (RFC 5546, 3.2.2) while a publication's
+    may be any (3.2.1); it has an organizer and no attendees.
+    """
+    calendar = _Calendar(entries, timezone, PUBLISH)
+    for entry in entries:
+        event = calendar.add(entry, stamp=clock.now())
+        event.add("organizer", vCalAddress.new(_one_line(organizer.address), cn=_parameter(organizer.name)))
+    return calendar.content()
+
+
 def render_feed(entries: Sequence[CalendarEntry], *, name: str, timezone: str, refresh: timedelta) -> bytes:
     """A calendar to subscribe to. The same entries give the same bytes, whenever it is made.
 
@@ -229,7 +243,7 @@ def _one_line(text: str) -> str:
 
 
 def _parameter(text: str) -> str:
-    """A name as a parameter's value: the standard has no double quote there, and Outlook shows RFC 6868's as it is."""
+    """A name as a parameter's value: there is no double quote there, and not every reader knows RFC 6868's for it."""
     return _one_line(text).replace('"', "'").replace("^", " ")
 
 

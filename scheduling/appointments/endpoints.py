@@ -7,8 +7,14 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from scheduling.appointments.errors import AppointmentStateError, SlotNotOfferedError, SlotTakenError
-from scheduling.appointments.history import Actor
+from scheduling.appointments.errors import (
+    AppointmentStateError,
+    CancellationTooLateError,
+    MoveTooLateError,
+    SlotNotOfferedError,
+    SlotTakenError,
+)
+from scheduling.appointments.history import STAFF_ONLY, Actor
 from scheduling.appointments.models import AppointmentStatus
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import (
@@ -18,9 +24,11 @@ from scheduling.appointments.schemas import (
     CancelRequest,
     RescheduleRequest,
 )
-from scheduling.appointments.services import booking, cancelling, moving, reading
+from scheduling.appointments.services import booking, cancelling, moving, quoting, reading
 from scheduling.appointments.services.exporting import export_appointment
+from scheduling.appointments.terms_schemas import ChangeRead, History, QuoteRead
 from scheduling.fields import parse_bound
+from scheduling.group_sessions.errors import AlreadyBookedError
 from scheduling.idempotent import Once
 from tenants.accounts.auth import CurrentClient, client_limited
 from todoenbalance.kit.errors import InvalidInputError, NotAuthenticatedError, NotFoundError
@@ -44,7 +52,12 @@ ToQuery = Annotated[str | None, Query(alias="to", max_length=40, description="St
     status_code=201,
     response_model=AppointmentRead,
     responses=responses(
-        NotFoundError, SlotTakenError, SlotNotOfferedError, InvalidInputError, IdempotencyKeyReusedError
+        NotFoundError,
+        SlotTakenError,
+        AlreadyBookedError,
+        SlotNotOfferedError,
+        InvalidInputError,
+        IdempotencyKeyReusedError,
     ),
     dependencies=[Depends(client_limited(BOOKING))],
 )
@@ -105,7 +118,9 @@ async def read_appointment(appointment_id: UUID, client: CurrentClient, session:
     responses=responses(
         NotFoundError,
         SlotTakenError,
+        AlreadyBookedError,
         AppointmentStateError,
+        MoveTooLateError,
         SlotNotOfferedError,
         InvalidInputError,
         IdempotencyKeyReusedError,
@@ -133,7 +148,9 @@ async def reschedule_appointment(
 @router.post(
     "/{appointment_id}/cancel",
     response_model=CancelledAppointment,
-    responses=responses(NotFoundError, AppointmentStateError, InvalidInputError, IdempotencyKeyReusedError),
+    responses=responses(
+        NotFoundError, AppointmentStateError, CancellationTooLateError, InvalidInputError, IdempotencyKeyReusedError
+    ),
 )
 async def cancel_appointment(
     appointment_id: UUID,
@@ -153,6 +170,23 @@ async def cancel_appointment(
     answer = CancelledAppointment.after(done)
     await once.remember(session, 200, answer)
     return answer
+
+
+@router.get("/{appointment_id}/cancellation-quote", responses=responses(NotFoundError))
+async def quote_cancellation(appointment_id: UUID, client: CurrentClient, session: TenantSessionDep) -> QuoteRead:
+    """What cancelling now would give back, and until when; cancelling decides by the same rule."""
+    appointment = await reading.get_appointment(session, appointment_id, client_id=client.id)
+    return QuoteRead.of(await quoting.quote_cancellation(session, appointment))
+
+
+@router.get("/{appointment_id}/history", responses=responses(NotFoundError))
+async def read_history(appointment_id: UUID, client: CurrentClient, session: TenantSessionDep) -> History:
+    """What became of the appointment, and when; who at the practice it was is not said."""
+    appointment = await reading.get_appointment(session, appointment_id, client_id=client.id)
+    changes = await reading.list_changes(session, appointment_id)
+    return History(
+        items=[ChangeRead.of(change, appointment.currency) for change in changes if change.kind not in STAFF_ONLY]
+    )
 
 
 @router.get(

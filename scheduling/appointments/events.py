@@ -9,6 +9,12 @@ APPOINTMENT_REQUESTED = "appointment.requested"
 APPOINTMENT_APPROVED = "appointment.approved"
 """``{appointment_id, version}``: the practice's yes to a request that is to be paid now."""
 
+APPOINTMENT_DECLINED = "appointment.declined"
+"""``{appointment_id, version}``: the practice's no to a request."""
+
+APPOINTMENT_UNANSWERED = "appointment.unanswered"
+"""``{appointment_id, version}``: a request that nobody answered in time."""
+
 TIME_FREED = "appointment.time_freed"
 """``{practitioner_id, starts_at, ends_at}`` (RFC 3339): somebody's time can be had again, by those who wait for it."""
 
@@ -16,6 +22,9 @@ APPOINTMENT_CONFIRMED = "appointment.confirmed"
 APPOINTMENT_MOVED = "appointment.moved"
 APPOINTMENT_CANCELLED = "appointment.cancelled"
 """``{appointment_id, version}`` each."""
+
+APPOINTMENT_SERIES_BOOKED = "appointment.series_booked"
+"""``{series_id}``: several confirmed appointments, made at once, of which one mail tells."""
 
 APPOINTMENT_REMINDER = "appointment.reminder"
 """``{appointment_id, version}``, due the practice's ``reminder_hours`` before the start."""

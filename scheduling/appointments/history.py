@@ -32,8 +32,20 @@ class ChangeKind(StrEnum):
     NO_SHOW = "no_show"
     APPROVED = "approved"
     DECLINED = "declined"
+    FEE_WAIVED = "fee_waived"
+    """A client who did not come owes nothing after all."""
+    MEETING = "meeting"
+    """Where an online one takes place was set."""
+    NOTED = "noted"
+    """The staff's private notes were changed."""
+    ACCEPTED = "accepted"
+    """The first in line took the time that was offered; it is to be paid now."""
     ATTENDANCE = "attendance"
     """The client said that they will come."""
+
+
+STAFF_ONLY = frozenset({ChangeKind.NOTED})
+"""Lines that the client is not shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,13 @@ from notifications.recipients import Recipient, RecipientKind, find_contact_addr
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
 from scheduling.appointments.calendar import CANCEL, REQUEST, CalendarParty, render_appointment
-from scheduling.appointments.history import ChangeKind
-from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.history import ActorKind, ChangeKind
+from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.repository import AppointmentRepository
+from scheduling.appointments.services.links import PATH as LINK_PATH
+from scheduling.appointments.services.links import make_links
 from scheduling.appointments.terms import whole_until
+from scheduling.appointments.terms_in_mails import terms_values
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.accounts.models import Client, Dependant
@@ -49,7 +52,7 @@ _ICS_NAME = {"es": "cita.ics", "en": "appointment.ics"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Booking:
+class Booking:
     """An appointment with everything that a mail says of it."""
 
     appointment: Appointment
@@ -61,7 +64,7 @@ class _Booking:
     moved_from: datetime | None
 
 
-async def _find_booking(session: TenantSession, notice: Notice, status: AppointmentStatus) -> _Booking | None:
+async def find_booking(session: TenantSession, notice: Notice, status: AppointmentStatus) -> Booking | None:
     """The booking, if it still is what the notice is about: that version, in that state."""
     appointment = await AppointmentRepository(session).find(notice.subject_id)
     if appointment is None or appointment.version != notice.version or appointment.status != status:
@@ -70,7 +73,7 @@ async def _find_booking(session: TenantSession, notice: Notice, status: Appointm
     practitioner = await get_practitioner(session, appointment.practitioner_id)
     client = await get_client(session, appointment.client_id)
     moved = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.MOVED)
-    return _Booking(
+    return Booking(
         appointment,
         service,
         practitioner,
@@ -84,12 +87,12 @@ async def _find_booking(session: TenantSession, notice: Notice, status: Appointm
 
 async def _was_confirmed(session: TenantSession, appointment: Appointment) -> bool:
     """Whether anyone was ever told that it takes place: a hold that is given up before was news to nobody."""
-    if appointment.amount_due_minor == 0:
+    if appointment.amount_due_minor == 0 and appointment.hold_kind is None:
         return True
     return await AppointmentRepository(session).find_change(appointment.id, ChangeKind.CONFIRMED) is not None
 
 
-def _timezone(notice: Notice, booking: _Booking) -> str:
+def _timezone(notice: Notice, booking: Booking) -> str:
     """Practitioners read their own clock, everyone else the one that their account or practice has."""
     reader = notice.reader
     is_practitioner = reader.recipient.kind is RecipientKind.STAFF and reader.recipient.id == str(
@@ -98,7 +101,8 @@ def _timezone(notice: Notice, booking: _Booking) -> str:
     return booking.practitioner.timezone if is_practitioner else reader.timezone
 
 
-def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _Booking) -> dict[str, Any]:
+def booking_values(session: TenantSession, runtime: Runtime, notice: Notice, booking: Booking) -> dict[str, Any]:
+    """What every mail may say of an appointment; nothing that anybody wrote."""
     appointment, locale, tenant = booking.appointment, notice.reader.locale, session.tenant
     zone = _timezone(notice, booking)
     when = describe(appointment.starts_at, zone, locale, ends_at=appointment.ends_at)
@@ -119,7 +123,10 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
         "location_kind": appointment.location_kind,
         "meeting_url": appointment.meeting_url if appointment.location_kind == "online" else None,
         "price": Money(appointment.price_minor, appointment.currency).format(locale) if paid_for else None,
-        "free_until": describe(free_until, zone, locale) if paid_for and free_until and free_until > clock.now() else None,
+        "free_until": describe(free_until, zone, locale)
+        if paid_for and free_until and free_until > clock.now()
+        else None,
+        **terms_values(appointment, zone, locale),
         "cancelled_by": appointment.cancelled_by,
         "appointment_url": runtime.settings.practice_url(slug, CLIENT_PATH.format(id=appointment.id)),
         "booking_url": runtime.settings.practice_url(slug),
@@ -127,8 +134,18 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, booking: _
     }
 
 
+def _action_links(session: TenantSession, runtime: Runtime, booking: Booking) -> dict[str, str]:
+    """For the client: ``confirm_url``, ``move_url`` and ``cancel_url``."""
+    tokens = make_links(session, booking.appointment)
+    slug = session.tenant.slug
+    return {
+        f"{action}_url": runtime.settings.practice_url(slug, LINK_PATH.format(token=token))
+        for action, token in tokens.items()
+    }
+
+
 async def _calendar_entry(
-    session: TenantSession, runtime: Runtime, notice: Notice, booking: _Booking, method: str
+    session: TenantSession, runtime: Runtime, notice: Notice, booking: Booking, method: str
 ) -> Attachment:
     """For the client, or for the practitioner, who is told whom they see."""
     tenant, appointment, reader = session.tenant, booking.appointment, notice.reader
@@ -145,16 +162,14 @@ async def _calendar_entry(
         tenant=tenant,
         timezone=_timezone(notice, booking),
         method=method,
-        organizer=CalendarParty(tenant.name, await _organizer_address(session, runtime, reader.address)),
+        organizer=CalendarParty(tenant.name, await organizer_address(session, runtime, reader.address)),
         attendee=CalendarParty(client if is_client else booking.practitioner.name, reader.address),
     )
     # RFC 6047, 2.4: the method in the content type must be that of the content.
-    return Attachment(
-        _ICS_NAME[language_of(reader.locale)], f"text/calendar; method={method}; charset=utf-8", content
-    )
+    return Attachment(_ICS_NAME[language_of(reader.locale)], f"text/calendar; method={method}; charset=utf-8", content)
 
 
-async def _organizer_address(session: TenantSession, runtime: Runtime, attendee: str) -> str:
+async def organizer_address(session: TenantSession, runtime: Runtime, attendee: str) -> str:
     """The practice's contact address; ours where that is the attendee's own: nobody can be invited by themselves."""
     contact = await find_contact_address(session)
     is_own = contact is not None and contact.casefold() == attendee.casefold()
@@ -162,7 +177,7 @@ async def _organizer_address(session: TenantSession, runtime: Runtime, attendee:
 
 
 async def _practitioners_entries(
-    session: TenantSession, runtime: Runtime, notice: Notice, booking: _Booking, method: str
+    session: TenantSession, runtime: Runtime, notice: Notice, booking: Booking, method: str
 ) -> tuple[Attachment, ...]:
     """For the practitioner's own calendar; a move to somebody else takes it out of the former one's.
 
@@ -191,19 +206,26 @@ async def _former_staff_id(session: TenantSession, appointment: Appointment) -> 
 
 async def compose_standing(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the client, of an appointment that was confirmed or moved, with the entry for their calendar."""
-    booking = await _find_booking(session, notice, AppointmentStatus.CONFIRMED)
+    booking = await find_booking(session, notice, AppointmentStatus.CONFIRMED)
     if booking is None:
         return None
     entry = await _calendar_entry(session, runtime, notice, booking, REQUEST)
-    return ComposedMail(_values(session, runtime, notice, booking), (entry,))
+    values = booking_values(session, runtime, notice, booking) | _action_links(session, runtime, booking)
+    return ComposedMail(values, (entry,))
+
+
+def _is_declined_offer(booking: Booking) -> bool:
+    """Whether the client gave up what the waiting list offered: no more than a no, which they know of."""
+    row = booking.appointment
+    return row.hold_kind == HoldKind.OFFER and not booking.was_confirmed and row.cancelled_by == ActorKind.CLIENT
 
 
 async def compose_cancelled(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the client, of a cancelled appointment, with what takes it out of their calendar."""
-    booking = await _find_booking(session, notice, AppointmentStatus.CANCELLED)
-    if booking is None:
+    booking = await find_booking(session, notice, AppointmentStatus.CANCELLED)
+    if booking is None or _is_declined_offer(booking):
         return None
-    values = _values(session, runtime, notice, booking)
+    values = booking_values(session, runtime, notice, booking)
     if not booking.was_confirmed:  # it never was in a calendar
         return ComposedMail(values)
     return ComposedMail(values, (await _calendar_entry(session, runtime, notice, booking, CANCEL),))
@@ -211,28 +233,28 @@ async def compose_cancelled(session: TenantSession, runtime: Runtime, notice: No
 
 async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the client, of an appointment that is still ahead."""
-    booking = await _find_booking(session, notice, AppointmentStatus.CONFIRMED)
+    booking = await find_booking(session, notice, AppointmentStatus.CONFIRMED)
     if booking is None or booking.appointment.starts_at <= clock.now():
         return None
-    return ComposedMail(_values(session, runtime, notice, booking))
+    return ComposedMail(booking_values(session, runtime, notice, booking) | _action_links(session, runtime, booking))
 
 
 async def compose_standing_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the practice, of one that was confirmed or moved; its practitioner gets the entry for their calendar."""
-    booking = await _find_booking(session, notice, AppointmentStatus.CONFIRMED)
+    booking = await find_booking(session, notice, AppointmentStatus.CONFIRMED)
     if booking is None:
         return None
     entries = await _practitioners_entries(session, runtime, notice, booking, REQUEST)
-    return ComposedMail(_values(session, runtime, notice, booking), entries)
+    return ComposedMail(booking_values(session, runtime, notice, booking), entries)
 
 
 async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the practice, of a cancelled appointment."""
-    booking = await _find_booking(session, notice, AppointmentStatus.CANCELLED)
+    booking = await find_booking(session, notice, AppointmentStatus.CANCELLED)
     if booking is None or not booking.was_confirmed:
         return None
     entries = await _practitioners_entries(session, runtime, notice, booking, CANCEL)
-    return ComposedMail(_values(session, runtime, notice, booking), entries)
+    return ComposedMail(booking_values(session, runtime, notice, booking), entries)
 
 
 def register_appointment_mails() -> None:
@@ -247,9 +269,13 @@ def register_appointment_mails() -> None:
     register_composer(CANCELLED_PRACTICE, compose_cancelled_practice)
 
 
-async def _announce(
+async def announce_to_all(
     context: TenantEventContext, payload: dict[str, Any], client_kind: str, practice_kind: str | None
 ) -> None:
+    """Queue the mails about an appointment, to its client and (a ``practice_kind``) to the practice.
+
+    Of an older version than the appointment's there is nothing to tell any more.
+    """
     version = int(payload["version"])
     async with context.runtime.database.tenant(context.tenant) as session:
         appointment = await AppointmentRepository(session).find(UUID(payload["appointment_id"]))
@@ -279,19 +305,19 @@ async def _concerned_staff(session: TenantSession, appointment: Appointment, kin
 
 async def on_appointment_confirmed(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """Confirm to the client; tell practitioner, owners and the practice's contact address of the booking."""
-    await _announce(context, payload, CONFIRMED, CONFIRMED_PRACTICE)
+    await announce_to_all(context, payload, CONFIRMED, CONFIRMED_PRACTICE)
 
 
 async def on_appointment_moved(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """Tell client and practice the new time."""
-    await _announce(context, payload, MOVED, MOVED_PRACTICE)
+    await announce_to_all(context, payload, MOVED, MOVED_PRACTICE)
 
 
 async def on_appointment_cancelled(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """Tell client and practice that it will not take place."""
-    await _announce(context, payload, CANCELLED, CANCELLED_PRACTICE)
+    await announce_to_all(context, payload, CANCELLED, CANCELLED_PRACTICE)
 
 
 async def on_appointment_reminder(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """Remind the client; the composer finds out whether there is still something to be reminded of."""
-    await _announce(context, payload, REMINDER, None)
+    await announce_to_all(context, payload, REMINDER, None)

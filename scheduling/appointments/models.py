@@ -55,6 +55,7 @@ class Appointment(TenantBase):
     ``group_session_id``: it is a seat in that session, whose time it shares with the other seats.
     ``overlapping``: staff put it on top of another on purpose; it takes its time, but may overlap.
     ``series_id`` is common to appointments booked together. ``private_notes`` are the staff's own.
+    ``no_show_fee_minor``: what a client who did not come still owes; None if they came, or it was waived.
     """
 
     __tablename__ = "appointments"
@@ -79,8 +80,11 @@ class Appointment(TenantBase):
         CheckConstraint("(status = 'held') = (hold_expires_at IS NOT NULL)", name="hold"),
         CheckConstraint("hold_kind IN ('payment', 'approval', 'offer')", name="hold_kind"),
         CheckConstraint("refund_cap_percent BETWEEN 0 AND 100", name="refund_cap_percent"),
+        CheckConstraint("no_show_fee_minor >= 0", name="no_show_fee_minor"),
         Index("ix_appointments_client_id", "client_id", "starts_at"),
         Index("ix_appointments_starts_at", "starts_at", "id"),
+        # What availability asks: one person's time from here to there, however much lies behind.
+        Index("ix_appointments_practitioner_id", "practitioner_id", "starts_at"),
         Index(
             "ix_appointments_group_session_id",
             "group_session_id",
@@ -91,7 +95,7 @@ class Appointment(TenantBase):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), index=True)
-    practitioner_id: Mapped[UUID] = mapped_column(ForeignKey("practitioners.id"), index=True)
+    practitioner_id: Mapped[UUID] = mapped_column(ForeignKey("practitioners.id"))
     client_id: Mapped[UUID] = mapped_column(ForeignKey("clients.id"))
     dependant_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(String(20))
@@ -114,6 +118,7 @@ class Appointment(TenantBase):
     series_id: Mapped[UUID | None]
     overlapping: Mapped[bool] = mapped_column(server_default=text("false"))
     private_notes: Mapped[str | None]
+    no_show_fee_minor: Mapped[MinorUnits | None] = mapped_column(default=None)
     attendance_confirmed_at: Mapped[datetime | None]
     cancelled_by: Mapped[str | None] = mapped_column(String(10))
     cancelled_at: Mapped[datetime | None]

@@ -1,19 +1,20 @@
 """What appointments store about a client, and what an erasure does with those to come."""
 
 from collections.abc import Collection, Sequence
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, select, update
 
 from billing.payments.service import lock_payments_of_client, paid_payables
-from billing.refunds.service import refundable_of_payable, share_minor
+from billing.refunds.service import paid_for_payable
 from scheduling.appointments.events import PAYABLE_KIND
-from scheduling.appointments.history import Actor, ActorKind
-from scheduling.appointments.models import Appointment, AppointmentChange, AppointmentStatus
+from scheduling.appointments.history import Actor
+from scheduling.appointments.models import Appointment, AppointmentChange, AppointmentLink, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
-from scheduling.appointments.services.cancelling import cancel_appointment, share_back
+from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.services.quoting import RefundChoice, refund_of
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.privacy.port import (
     Action,
@@ -30,6 +31,14 @@ from tenants.privacy.port import (
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.money import Money
+from todoenbalance.kit.retention import Retention
+
+ENDED_LINKS = Retention(
+    AppointmentLink,
+    "links in mails about appointments (hashed), after the appointment began",
+    timedelta(days=1),
+    lambda before: AppointmentLink.expires_at < before,
+)
 
 _APPOINTMENT = (
     "id",
@@ -45,6 +54,9 @@ _APPOINTMENT = (
     "cancellation_reason",
     "created_at",
 )
+_OF_THE_STAFF = ("private_notes",)
+"""Part of the record of the treatment, and so sealed with it; a professional may keep their own annotations from
+the person (Ley 41/2002, art. 18.3), so no export has them."""
 _CHANGE = ("kind", "actor_kind", "detail", "created_at")
 
 
@@ -64,13 +76,15 @@ class AppointmentData:
     """Visits are kept, sealed; bookings that came to nothing are not."""
 
     name = "appointments"
-    tables = frozenset({"appointments", "appointment_changes"})
+    tables = frozenset({"appointments", "appointment_changes", "appointment_links"})
     classes = frozenset({DataClass.VISITS, DataClass.BOOKINGS})
 
     async def find_subjects(self, session: TenantSession, client_id: UUID) -> frozenset[UUID]:
-        """Mails are about appointments."""
-        rows = await session.scalars(select(Appointment.id).where(Appointment.client_id == client_id))
-        return frozenset(rows.all())
+        """Mails are about appointments, and about series of them."""
+        rows = await session.execute(
+            select(Appointment.id, Appointment.series_id).where(Appointment.client_id == client_id)
+        )
+        return frozenset(one for row in rows for one in row if one is not None)
 
     async def export(self, session: TenantSession, person: Person) -> Json:
         """With notes and history."""
@@ -101,19 +115,20 @@ class AppointmentData:
         """Rows that stay keep their time and price, and nothing that anybody wrote."""
         rows = await _rows_of(session, person.id)
         visits = [row for row in rows if _is_visit(row)]
-        kept = await _describe(session, visits)
+        kept = await _describe(session, visits, *_OF_THE_STAFF)
         others = [row.id for row in rows if row not in visits and row.id not in person.cancelled_ids]
         owed = await paid_payables(session, PAYABLE_KIND, others)
         gone = [one for one in others if one not in owed]
         await session.execute(delete(Appointment).where(Appointment.id.in_(gone)))
         mine = select(Appointment.id).where(Appointment.client_id == person.id)
+        await session.execute(delete(AppointmentLink).where(AppointmentLink.appointment_id.in_(mine)))
         await session.execute(
             update(AppointmentChange).where(AppointmentChange.appointment_id.in_(mine)).values(detail={})
         )
         await session.execute(
             update(Appointment)
             .where(Appointment.client_id == person.id)
-            .values(notes=None, cancellation_reason=None, meeting_url=None, dependant_id=None)
+            .values(notes=None, private_notes=None, cancellation_reason=None, meeting_url=None, dependant_id=None)
         )
         return {"visits": kept} if kept else {}
 
@@ -124,11 +139,11 @@ async def _rows_of(session: TenantSession, client_id: UUID) -> list[Appointment]
     return list((await session.scalars(statement)).all())
 
 
-async def _describe(session: TenantSession, rows: Sequence[Appointment]) -> list[Json]:
+async def _describe(session: TenantSession, rows: Sequence[Appointment], *more: str) -> list[Json]:
     history = await _history_of(session, [row.id for row in rows])
     return [
         {
-            **facts(row, *_APPOINTMENT),
+            **facts(row, *_APPOINTMENT, *more),
             "service": (await get_service(session, row.service_id)).name,
             "practitioner": (await get_practitioner(session, row.practitioner_id)).name,
             "price": {"amount": row.price_minor, "currency": row.currency},
@@ -155,7 +170,7 @@ def _kept_until(session: TenantSession, visits: Sequence[Appointment], years: in
 
 
 class AppointmentCancelling:
-    """Everything to come is cancelled as the client would, with what that gives back."""
+    """Everything to come is cancelled as the client would, with what that gives back, whatever the notice."""
 
     async def preview(self, session: TenantSession, client_id: UUID) -> list[Cancellation]:
         """By the rule of cancelling, as of now."""
@@ -176,7 +191,5 @@ class AppointmentCancelling:
 
 
 async def _would_give_back(session: TenantSession, row: Appointment) -> Money | None:
-    captured, refundable = await refundable_of_payable(session, PAYABLE_KIND, row.id)
-    if not captured:
-        return None
-    return Money(share_minor(refundable, share_back(row, ActorKind.CLIENT)), row.currency)
+    paid = await paid_for_payable(session, PAYABLE_KIND, row.id)
+    return refund_of(paid, row, RefundChoice.POLICY, clock.now()) if paid.captured else None

@@ -1,7 +1,7 @@
 """Taking a practitioner's time: one way for booking, moving and late confirmation.
 
-Order of locks everywhere: payments, then the practitioner, then appointments. The practitioner's lock makes
-takers of one person's time wait in line; the exclusion constraint has the last word.
+Order of locks everywhere: payments, then the practitioner, then group sessions, then appointments. The
+practitioner's lock makes takers of one person's time wait in line; the exclusion constraint has the last word.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,8 +18,10 @@ from billing.payments.service import request_abandon
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.events import PAYABLE_KIND
 from scheduling.appointments.history import ChangeKind, record_change
-from scheduling.appointments.repository import AppointmentRepository, is_overlap
-from scheduling.availability.rules import Rule, Rules
+from scheduling.appointments.models import Appointment, HoldKind
+from scheduling.appointments.repository import AppointmentRepository, ExpiredHold, is_overlap
+from scheduling.appointments.services.announcing import announce_freed, announce_unanswered
+from scheduling.availability.rules import Person, Rule, Rules
 from scheduling.availability.service import Judgement, Turns, Verdict, judge_start
 from todoenbalance.kit.database import TenantSession
 
@@ -46,7 +48,10 @@ NO_LIBERTIES = Liberties()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What was found: with whom, where, how long, for how much (minor units), and the time with its buffers."""
+    """What was found: with whom, where, how long, for how much (minor units), and the time with its buffers.
+
+    ``group_session_id``: it is a seat in that session, whose address on the web is ``meeting_url``.
+    """
 
     practitioner_id: UUID
     location_kind: str
@@ -55,6 +60,8 @@ class Place:
     occupied: Range[datetime]
     price_minor: int
     overlapping: bool
+    group_session_id: UUID | None = None
+    meeting_url: str | None = None
 
 
 class _NotFreeAnyMoreError(Exception):
@@ -75,12 +82,14 @@ async def take_time(
     preferred_id: UUID | None = None,
     except_id: UUID | None = None,
     liberties: Liberties = NO_LIBERTIES,
+    assigned: bool = False,
 ) -> T:
     """Have ``write`` put a row at this time with the first practitioner who is free.
 
     Tried are the named one, or all who offer the service: ``preferred_id`` first, then by whose turn it is
     (:class:`~scheduling.availability.service.Turns`). Each try is a savepoint; losing it gives the practitioner's
-    lock back, so that nobody waits for one person while holding another. ``write`` must flush. Raises
+    lock back, so that nobody waits for one person while holding another. ``assigned``: the named one was foreseen
+    (:func:`foresee`), not chosen, so it counts as their turn. ``write`` must flush. Raises
     :class:`SlotTakenError`, :class:`SlotNotOfferedError`, and what ``write`` raises.
     """
     judged = await judge_start(
@@ -97,7 +106,7 @@ async def take_time(
         try:
             async with session.begin_nested():
                 taken = await _take(session, rules, starts_at, candidate, write, except_id, liberties)
-                if practitioner_id is None and candidate != preferred_id:
+                if assigned or (practitioner_id is None and candidate != preferred_id):
                     await AppointmentRepository(session).note_assigned(candidate)
                 return taken
         except _NotFreeAnyMoreError as lost:
@@ -109,6 +118,25 @@ async def take_time(
     if Verdict.TAKEN in seen:
         raise SlotTakenError
     raise SlotNotOfferedError
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """Who would be given a booking now, where it could take place, and how long and dear it is with them."""
+
+    person: Person
+    location_kinds: tuple[str, ...]
+
+
+async def foresee(
+    session: TenantSession, rules: Rules, starts_at: datetime, practitioner_id: UUID | None = None
+) -> Prospect | None:
+    """Who it will be if this start is booked with anyone (or with the one named); None if nobody is free then."""
+    judged = await judge_start(session, rules, starts_at, practitioner_id=practitioner_id)
+    free = [key for key, judgement in judged.items() if judgement.verdict is Verdict.FREE]
+    for key in await _in_order(session, free, starts_at, None):
+        return Prospect(rules.people[key], judged[key].location_kinds)
+    return None
 
 
 async def _in_order(
@@ -161,9 +189,17 @@ async def retire_expired_holds(
 ) -> None:
     """Make holds in the way that have run out ``expired``; their open orders become unpayable after commit."""
     repository = AppointmentRepository(session)
-    for retired_id in await repository.retire_expired_holds(practitioner_id, occupied, except_id):
-        record_change(session, retired_id, ChangeKind.EXPIRED)
-        await request_abandon(session, PAYABLE_KIND, retired_id)
+    for retired in await repository.retire_expired_holds(practitioner_id, occupied, except_id):
+        await tell_of_expiry(session, retired)
+        await request_abandon(session, PAYABLE_KIND, retired.id)
+
+
+async def tell_of_expiry(session: TenantSession, expired: ExpiredHold | Appointment) -> None:
+    """History and events of a hold that has just become ``expired``."""
+    record_change(session, expired.id, ChangeKind.EXPIRED)
+    await announce_freed(session, expired.practitioner_id, expired.occupied)
+    if expired.hold_kind == HoldKind.APPROVAL:
+        await announce_unanswered(session, expired.id, expired.version)
 
 
 def occupied_range(starts_at: datetime, duration: timedelta, before: timedelta, after: timedelta) -> Range[datetime]:

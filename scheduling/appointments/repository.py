@@ -1,6 +1,6 @@
 """Every query of appointments."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,13 +10,20 @@ from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 
-from scheduling.appointments.models import LIVE_STATUSES, Appointment, AppointmentChange, AppointmentStatus
+from scheduling.appointments.models import (
+    LIVE_STATUSES,
+    Appointment,
+    AppointmentChange,
+    AppointmentLink,
+    AppointmentStatus,
+    HoldKind,
+)
 from scheduling.catalogue.models import Practitioner
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.pagination import paginate
 
-_NO_OVERLAP = "ex_appointments_no_overlap"
+_NO_OVERLAP = {"ex_appointments_no_overlap", "ex_group_sessions_no_overlap"}
 
 # The status is spelled out so that the exclusion constraint's partial index serves.
 _RETIRE_HOLDS = text("""
@@ -25,13 +32,27 @@ WHERE practitioner_id = CAST(:practitioner_id AS uuid)
   AND occupied && tstzrange(CAST(:begins AS timestamptz), CAST(:ends AS timestamptz))
   AND status = 'held' AND hold_expires_at <= CAST(:now AS timestamptz)
   AND id IS DISTINCT FROM CAST(:except_id AS uuid)
-RETURNING id
+RETURNING id, version, hold_kind, practitioner_id, occupied
 """)
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiredHold:
+    """What is told of a hold that has run out."""
+
+    id: UUID
+    version: int
+    hold_kind: str | None
+    practitioner_id: UUID
+    occupied: Range[datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class AppointmentFilter:
-    """Which appointments are asked for; ``starts`` inclusive and ``ends`` exclusive bound ``starts_at``."""
+    """Which appointments are asked for; ``starts`` inclusive and ``ends`` exclusive bound ``starts_at``.
+
+    ``awaiting_approval``: only requests that are still to be answered.
+    """
 
     client_id: UUID | None = None
     practitioner_id: UUID | None = None
@@ -39,6 +60,7 @@ class AppointmentFilter:
     statuses: Collection[AppointmentStatus] = ()
     starts: datetime | None = None
     ends: datetime | None = None
+    awaiting_approval: bool = False
 
 
 class AppointmentRepository:
@@ -80,6 +102,26 @@ class AppointmentRepository:
         statement = select(Appointment).where(Appointment.id == appointment_id).with_for_update()
         return (await self._session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
 
+    def add_links(self, links: Iterable[AppointmentLink]) -> None:
+        """Insert with the next flush."""
+        self._session.add_all(links)
+
+    async def find_link(self, token_hash: str) -> AppointmentLink | None:
+        """By the hash of its token, whatever became of it; or None."""
+        statement = select(AppointmentLink).where(AppointmentLink.token_hash == token_hash)
+        return (await self._session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+
+    async def lock_link(self, link_id: UUID) -> AppointmentLink | None:
+        """A link, locked until the end of the transaction, read anew."""
+        statement = select(AppointmentLink).where(AppointmentLink.id == link_id).with_for_update()
+        return (await self._session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+
+    async def of_series(self, series_id: UUID) -> list[Appointment]:
+        """The appointments that were booked together, in order of time, read anew."""
+        statement = select(Appointment).where(Appointment.series_id == series_id)
+        statement = statement.order_by(Appointment.starts_at, Appointment.id)
+        return list((await self._session.scalars(statement.execution_options(populate_existing=True))).all())
+
     async def lock_all_of_client(self, client_id: UUID) -> None:
         """Lock every appointment of a client until the end of the transaction, in the order of their ids."""
         statement = select(Appointment.id).where(Appointment.client_id == client_id).order_by(Appointment.id)
@@ -95,9 +137,9 @@ class AppointmentRepository:
 
     async def retire_expired_holds(
         self, practitioner_id: UUID, occupied: Range[datetime], except_id: UUID | None
-    ) -> Sequence[UUID]:
+    ) -> Sequence[ExpiredHold]:
         """Make held appointments in the way whose hold has run out ``expired``; answers which."""
-        retired = await self._session.scalars(
+        retired = await self._session.execute(
             _RETIRE_HOLDS,
             {
                 "practitioner_id": practitioner_id,
@@ -107,7 +149,7 @@ class AppointmentRepository:
                 "except_id": except_id,
             },
         )
-        return retired.all()
+        return [ExpiredHold(*row) for row in retired]
 
     async def note_assigned(self, practitioner_id: UUID) -> None:
         """A booking with "any practitioner" has just fallen to this one, who is locked."""
@@ -126,6 +168,12 @@ class AppointmentRepository:
         )
         return (await self._session.scalars(statement)).one_or_none()
 
+    async def changes(self, appointment_id: UUID) -> Sequence[AppointmentChange]:
+        """The whole history of an appointment, oldest first."""
+        statement = select(AppointmentChange).where(AppointmentChange.appointment_id == appointment_id)
+        statement = statement.order_by(AppointmentChange.created_at, AppointmentChange.id)
+        return (await self._session.scalars(statement)).all()
+
     async def last_changes(self, appointment_ids: Collection[UUID]) -> dict[UUID, datetime]:
         """When the history of each of these last grew; those without a history are left out."""
         statement = (
@@ -136,14 +184,28 @@ class AppointmentRepository:
         return {row[0]: row[1] for row in await self._session.execute(statement)}
 
     async def count_holds(self, client_id: UUID) -> int:
-        """How many times the client holds unpaid or unanswered right now."""
+        """How many times the client holds unpaid or unanswered right now, but for those that are offered to them."""
         statement = select(func.count()).select_from(Appointment)
         statement = statement.where(
             Appointment.client_id == client_id,
             Appointment.status == AppointmentStatus.HELD,
             Appointment.hold_expires_at > clock.now(),
+            Appointment.hold_kind.is_distinct_from(HoldKind.OFFER),
         )
         return (await self._session.scalar(statement)) or 0
+
+    async def find_all(self, appointment_ids: Collection[UUID]) -> dict[UUID, Appointment]:
+        """Those that there are, by id, read anew."""
+        statement = select(Appointment).where(Appointment.id.in_(appointment_ids))
+        rows = await self._session.scalars(statement.execution_options(populate_existing=True))
+        return {row.id: row for row in rows}
+
+    async def list_of_client(self, client_id: UUID, begins: datetime, ends: datetime) -> Sequence[Appointment]:
+        """A client's appointments of any status that lie in this range, at least in part."""
+        statement = select(Appointment).where(
+            Appointment.client_id == client_id, Appointment.starts_at < ends, Appointment.ends_at > begins
+        )
+        return (await self._session.scalars(statement.execution_options(populate_existing=True))).all()
 
     async def page(
         self, wanted: AppointmentFilter, *, limit: int, cursor: str | None
@@ -162,11 +224,17 @@ class AppointmentRepository:
             statement = statement.where(Appointment.starts_at >= wanted.starts)
         if wanted.ends is not None:
             statement = statement.where(Appointment.starts_at < wanted.ends)
+        if wanted.awaiting_approval:
+            statement = statement.where(
+                Appointment.status == AppointmentStatus.HELD,
+                Appointment.hold_kind == HoldKind.APPROVAL,
+                Appointment.hold_expires_at > clock.now(),
+            )
         keys = [Appointment.starts_at, Appointment.id]
         return await paginate(self._session, statement, keys, limit=limit, cursor=cursor)
 
 
 def is_overlap(error: IntegrityError) -> bool:
-    """Whether it was the exclusion constraint that refused: somebody else has the time."""
+    """Whether it was an exclusion constraint that refused: something else has the time."""
     cause = error.orig
-    return isinstance(cause, pg_errors.ExclusionViolation) and cause.diag.constraint_name == _NO_OVERLAP
+    return isinstance(cause, pg_errors.ExclusionViolation) and cause.diag.constraint_name in _NO_OVERLAP

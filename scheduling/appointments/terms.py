@@ -91,12 +91,24 @@ def percent_back(appointment: Appointment, now: datetime) -> int:
     return percent if cap is None else min(percent, cap)
 
 
+def falls_at(appointment: Appointment, now: datetime) -> datetime | None:
+    """The last instant at which as much comes back as at ``now``; None if it stays so until the end."""
+    if appointment.refund_deadline is not None:
+        ends = [appointment.refund_deadline]
+    else:
+        ends = [appointment.starts_at - timedelta(hours=one.hours_before) for one in Terms.of(appointment).tiers]
+    percent, instant = percent_back(appointment, now), timedelta(microseconds=1)
+    falls = [end for end in ends if end >= now and percent_back(appointment, end + instant) < percent]
+    return min(falls, default=None)
+
+
 def whole_until(appointment: Appointment) -> datetime | None:
-    """Until when cancelling gives everything back; None if it never does."""
+    """Until when a client's cancelling gives everything back; None if it never does."""
     if appointment.refund_deadline is not None:
         return appointment.refund_deadline
     cap = appointment.refund_cap_percent
-    hours = Terms.of(appointment).whole_until_hours
+    terms = Terms.of(appointment)
+    hours = max(terms.whole_until_hours, terms.cancel_notice_hours)
     if (cap is not None and cap < WHOLE) or hours >= 100_000:
         return None
     return appointment.starts_at - timedelta(hours=hours)

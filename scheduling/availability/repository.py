@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
+from scheduling.availability.statement import FREE_TIME, LAYERS
 from todoenbalance.kit.database import TenantSession
 
 # A service with everyone who offers it, in one statement. What comes back by a rule (RFC 5545) is unfolded by
@@ -50,174 +51,39 @@ WHERE s.id = CAST(:service_id AS uuid)
 ORDER BY p.id
 """)
 
-# Everything is multirange arithmetic: open - busy, per practitioner (and per place, where hours hold in some
-# places only), within a window.
-#
-# - Weekly hours become instants by the practitioner's zone, one local date at a time; an end at 00:00 is the
-#   end of the day. Times that a change of the clocks skips come out in the wrong order and are dropped
-#   (`begins < ends`). On public holidays they don't count, one-off openings do.
-# - An appointment is busy over its `occupied` range, widened by the buffers of the service in question the
-#   other way round: [s, e) keeps its own buffers clear of `occupied` exactly if it misses the widened range.
-#   A group session is busy as a whole; its seats add nothing.
-# - A held appointment whose hold has run out is not there; `:now` is the application's clock.
-# - The statuses are spelled out as in the exclusion constraint's predicate, so that its index serves; past
-#   appointments are never touched. Openings and blocks are found by their end for the same reason.
-# - Casts give every parameter one type, so the statement prepares; no schema is named, so one prepared
-#   statement serves every practice.
-_AVAILABILITY = text("""
-WITH people AS (
-    SELECT p.id, p.timezone, p.works_on_holidays,
-           CAST(CAST(:starts AS timestamptz) AT TIME ZONE p.timezone AS date) AS first_day,
-           CAST(CAST(:ends AS timestamptz) AT TIME ZONE p.timezone AS date) AS last_day
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:zones AS text[]), CAST(:on_holidays AS boolean[]))
-         AS p (id, timezone, works_on_holidays)
-), offered AS (
-    SELECT people.id, kind.name AS kind, hours.working, hours.all_days
-    FROM people
-    CROSS JOIN unnest(CAST(:kinds AS text[])) AS kind (name)
-    CROSS JOIN LATERAL (
-        SELECT range_agg(tstzrange(begins, ends)) FILTER (WHERE NOT is_holiday) AS working,
-               CASE WHEN CAST(:with_layers AS boolean) THEN range_agg(tstzrange(begins, ends)) END AS all_days
-        FROM (
-            SELECT (days.day + r.start_time) AT TIME ZONE people.timezone AS begins,
-                   (days.day + r.end_time + CASE WHEN r.end_time = '00:00' THEN interval '1 day' ELSE interval '0' END)
-                   AT TIME ZONE people.timezone AS ends,
-                   NOT people.works_on_holidays AND days.day = ANY (CAST(:holidays AS date[])) AS is_holiday
-            FROM recurring_time_slots r
-            CROSS JOIN generate_series(
-                (r.weekday - CAST(extract(isodow FROM people.first_day) AS integer) + 7) % 7,
-                people.last_day - people.first_day,
-                7
-            ) AS n
-            CROSS JOIN LATERAL (SELECT people.first_day + n AS day) AS days
-            WHERE r.practitioner_id = people.id
-              AND r.rrule IS NULL
-              AND (r.valid_from IS NULL OR r.valid_from <= days.day)
-              AND (r.valid_until IS NULL OR r.valid_until >= days.day)
-              AND (r.location_kinds IS NULL OR kind.name = ANY (r.location_kinds))
-            UNION ALL
-            SELECT (o.day + o.start_time) AT TIME ZONE people.timezone,
-                   (o.day + o.end_time + CASE WHEN o.end_time = '00:00' THEN interval '1 day' ELSE interval '0' END)
-                   AT TIME ZONE people.timezone,
-                   o.is_holiday
-            FROM unnest(
-                CAST(:opening_ids AS uuid[]), CAST(:opening_days AS date[]), CAST(:opening_starts AS time[]),
-                CAST(:opening_ends AS time[]), CAST(:opening_kinds AS text[]), CAST(:opening_holidays AS boolean[])
-            ) AS o (practitioner_id, day, start_time, end_time, kinds, is_holiday)
-            WHERE o.practitioner_id = people.id
-              AND (o.kinds IS NULL OR kind.name = ANY (string_to_array(o.kinds, ',')))
-            UNION ALL
-            SELECT t.starts_at, t.ends_at, FALSE
-            FROM time_slots t
-            WHERE t.practitioner_id = people.id
-              AND t.ends_at > CAST(:starts AS timestamptz)
-              AND t.starts_at < CAST(:ends AS timestamptz)
-        ) AS stretches
-        WHERE begins < ends
-    ) AS hours
-), closed AS (
-    SELECT people.id,
-           (
-               SELECT range_agg(tstzrange(begins, ends))
-               FROM (
-                   SELECT b.starts_at AS begins, b.ends_at AS ends
-                   FROM blocked_time_slots b
-                   WHERE b.practitioner_id = people.id
-                     AND b.ends_at > CAST(:starts AS timestamptz)
-                     AND b.starts_at < CAST(:ends AS timestamptz)
-                   UNION ALL
-                   SELECT (b.day + b.start_time) AT TIME ZONE people.timezone,
-                          (b.day + b.start_time + b.duration) AT TIME ZONE people.timezone
-                   FROM unnest(
-                       CAST(:block_ids AS uuid[]), CAST(:block_days AS date[]), CAST(:block_starts AS time[]),
-                       CAST(:block_durations AS interval[])
-                   ) AS b (practitioner_id, day, start_time, duration)
-                   WHERE b.practitioner_id = people.id
-               ) AS blocks
-               WHERE begins < ends
-           ) AS blocked,
-           (
-               SELECT range_agg(tstzrange(e.starts_at, e.ends_at))
-               FROM external_busy_times e
-               WHERE e.practitioner_id = people.id
-                 AND e.ends_at > CAST(:starts AS timestamptz)
-                 AND e.starts_at < CAST(:ends AS timestamptz)
-           ) AS external,
-           (
-               SELECT range_agg(
-                   tstzrange(
-                       lower(taken.occupied) - CAST(:buffer_after AS interval),
-                       upper(taken.occupied) + CAST(:buffer_before AS interval)
-                   )
-               )
-               FROM (
-                   SELECT a.occupied
-                   FROM appointments a
-                   WHERE a.practitioner_id = people.id
-                     AND a.occupied && tstzrange(
-                         CAST(:starts AS timestamptz) - CAST(:buffer_before AS interval),
-                         CAST(:ends AS timestamptz) + CAST(:buffer_after AS interval)
-                     )
-                     AND a.status IN ('held', 'confirmed', 'completed', 'no_show')
-                     AND (a.status <> 'held' OR a.hold_expires_at > CAST(:now AS timestamptz))
-                     AND a.group_session_id IS NULL
-                     AND a.id IS DISTINCT FROM CAST(:except_id AS uuid)
-                   UNION ALL
-                   SELECT g.occupied
-                   FROM group_sessions g
-                   WHERE g.practitioner_id = people.id
-                     AND g.occupied && tstzrange(
-                         CAST(:starts AS timestamptz) - CAST(:buffer_before AS interval),
-                         CAST(:ends AS timestamptz) + CAST(:buffer_after AS interval)
-                     )
-                     AND g.status = 'scheduled'
-                     AND g.id IS DISTINCT FROM CAST(:except_id AS uuid)
-               ) AS taken
-           ) AS busy
-    FROM people
-)
-SELECT offered.id, offered.kind, layer.name, lower(span), upper(span)
-FROM offered
-JOIN closed ON closed.id = offered.id
-CROSS JOIN LATERAL (
-    SELECT 'free' AS name,
-           (
-               offered.working - COALESCE(closed.blocked, '{}') - COALESCE(closed.external, '{}')
-               - COALESCE(closed.busy, '{}')
-           ) * tstzmultirange(tstzrange(CAST(:starts AS timestamptz), CAST(:ends AS timestamptz))) AS spans
-    WHERE NOT CAST(:with_layers AS boolean)
-    UNION ALL
-    SELECT layers.name, layers.spans
-    FROM (
-        VALUES
-            ('working', offered.working), ('all_days', offered.all_days), ('blocked', closed.blocked),
-            ('external', closed.external), ('busy', closed.busy)
-    ) AS layers (name, spans)
-    WHERE CAST(:with_layers AS boolean)
-) AS layer
-CROSS JOIN LATERAL unnest(layer.spans) AS span
-""")
-
-# How often a service was booked: live appointments near the window, for its caps. By the exclusion index.
+# How often a service was booked: live appointments that begin near the window, for its caps.
 _BOOKED = text("""
 SELECT a.practitioner_id, a.starts_at
 FROM appointments a
 WHERE a.practitioner_id = ANY (CAST(:ids AS uuid[]))
-  AND a.occupied && tstzrange(CAST(:starts AS timestamptz), CAST(:ends AS timestamptz))
+  AND a.starts_at >= CAST(:starts AS timestamptz) AND a.starts_at < CAST(:ends AS timestamptz)
   AND a.service_id = CAST(:service_id AS uuid)
   AND a.status IN ('held', 'confirmed', 'completed', 'no_show')
   AND (a.status <> 'held' OR a.hold_expires_at > CAST(:now AS timestamptz))
   AND a.id IS DISTINCT FROM CAST(:except_id AS uuid)
 """)
 
-# What everyone has to do, for sharing bookings fairly: the instants, to be counted by local day.
+# What everyone has to do, for sharing bookings fairly: the instants, to be counted by local day. A session is one.
 _LOADS = text("""
 SELECT a.practitioner_id, a.starts_at
 FROM appointments a
 WHERE a.practitioner_id = ANY (CAST(:ids AS uuid[]))
-  AND a.occupied && tstzrange(CAST(:starts AS timestamptz), CAST(:ends AS timestamptz))
+  AND a.starts_at >= CAST(:starts AS timestamptz) AND a.starts_at < CAST(:ends AS timestamptz)
   AND a.status IN ('held', 'confirmed', 'completed', 'no_show')
   AND (a.status <> 'held' OR a.hold_expires_at > CAST(:now AS timestamptz))
+  AND a.group_session_id IS NULL
+UNION ALL
+SELECT g.practitioner_id, g.starts_at
+FROM group_sessions g
+WHERE g.practitioner_id = ANY (CAST(:ids AS uuid[]))
+  AND g.starts_at >= CAST(:starts AS timestamptz) AND g.starts_at < CAST(:ends AS timestamptz)
+  AND g.status = 'scheduled'
+""")
+# The sessions of a group service that begin at an instant.
+_SESSIONS_AT = text("""
+SELECT g.practitioner_id, g.location_kind
+FROM group_sessions g
+WHERE g.service_id = CAST(:service_id AS uuid) AND g.starts_at = CAST(:starts AS timestamptz) AND g.status = 'scheduled'
 """)
 _LAST_ASSIGNED = text("SELECT id, last_assigned_at FROM practitioners WHERE id = ANY (CAST(:ids AS uuid[]))")
 
@@ -292,10 +158,9 @@ class Window:
     blocks: Sequence[Block] = ()
     except_id: UUID | None = None
 
-    def parameters(self, *, with_layers: bool) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         """What the statement takes."""
-        openings, blocks = self.openings, self.blocks
-        return {
+        parameters = {
             "ids": [one for one, _, _ in self.people],
             "zones": [zone for _, zone, _ in self.people],
             "on_holidays": [works for _, _, works in self.people],
@@ -306,6 +171,23 @@ class Window:
             "buffer_before": self.buffer_before,
             "buffer_after": self.buffer_after,
             "holidays": list(self.holidays),
+            "except_id": self.except_id,
+        }
+        return parameters | (self._by_rule() if self.is_by_rule else {})
+
+    @property
+    def is_by_rule(self) -> bool:
+        """Whether anything in it comes back by a rule."""
+        return bool(self.openings or self.blocks)
+
+    @property
+    def free_time(self) -> TextClause:
+        """The statement for the free intervals."""
+        return FREE_TIME[self.is_by_rule]
+
+    def _by_rule(self) -> dict[str, Any]:
+        openings, blocks = self.openings, self.blocks
+        return {
             "opening_ids": [one.practitioner_id for one in openings],
             "opening_days": [one.day for one in openings],
             "opening_starts": [one.start_time for one in openings],
@@ -316,8 +198,6 @@ class Window:
             "block_days": [one.day for one in blocks],
             "block_starts": [one.start_time for one in blocks],
             "block_durations": [one.duration for one in blocks],
-            "except_id": self.except_id,
-            "with_layers": with_layers,
         }
 
 
@@ -370,9 +250,8 @@ async def find_availability(session: TenantSession, window: Window, *, with_laye
     found = {one: Availability(one) for one, _, _ in window.people}
     if not found:
         return found
-    for practitioner_id, kind, layer, lower, upper in await session.execute(
-        _AVAILABILITY, window.parameters(with_layers=with_layers)
-    ):
+    statement = LAYERS[window.is_by_rule] if with_layers else window.free_time
+    for practitioner_id, kind, layer, lower, upper in await session.execute(statement, window.parameters()):
         found[practitioner_id].spans.setdefault(kind, {}).setdefault(layer, []).append((lower, upper))
     return found
 
@@ -403,3 +282,9 @@ async def find_loads(
 async def find_last_assigned(session: TenantSession, ids: Sequence[UUID]) -> Mapping[UUID, datetime | None]:
     """When a booking with "any practitioner" last fell to each."""
     return {row[0]: row[1] for row in await session.execute(_LAST_ASSIGNED, {"ids": list(ids)})}
+
+
+async def find_sessions_at(session: TenantSession, service_id: UUID, starts_at: datetime) -> Mapping[UUID, str]:
+    """Who gives a session of the group service that begins then, and where."""
+    rows = await session.execute(_SESSIONS_AT, {"service_id": service_id, "starts": starts_at})
+    return {row[0]: row[1] for row in rows}

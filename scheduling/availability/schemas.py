@@ -1,13 +1,16 @@
 """The list of free times."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from scheduling.availability.grid import segments
+from scheduling.availability.rules import Rule
+from scheduling.availability.service import Slot
+from todoenbalance.kit.pagination import Page
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local wall clock time is reckoned from it
 
@@ -18,24 +21,53 @@ class TimeSlotItem(BaseModel):
     starts_at: datetime
     ends_at: datetime
     practitioner_id: UUID
+    seats_left: int | None = Field(default=None, description="Of a group session; null otherwise, or left out.")
 
 
-def render_slots(offered: Mapping[UUID, list[int]], duration: timedelta, zone: ZoneInfo) -> str:
-    """Starts as the JSON of a page, in order of time, instants with ``zone``'s offset.
+class TimeSlotPage(Page[TimeSlotItem]):
+    """Free starts in order of time."""
+
+
+class DayItem(BaseModel):
+    """A local day and how many different starts are free on it."""
+
+    date: date
+    free: int
+
+
+class DaySlots(Page[DayItem]):
+    """Days in order."""
+
+
+class ExplainedSlot(BaseModel):
+    """Why this practitioner can, or can't, be booked at this start."""
+
+    practitioner_id: UUID
+    starts_at: datetime
+    free: bool
+    rule: Rule | None = Field(description="The first rule that takes it away; null if it is free.")
+    rules: list[Rule] = Field(description="All that do, in the order in which they are asked.")
+    location_kinds: list[str] = Field(description="Where it could take place.")
+
+
+class Explanation(Page[ExplainedSlot]):
+    """One line for each practitioner who was asked about."""
+
+
+def render_slots(slots: Sequence[Slot], zone: ZoneInfo) -> str:
+    """Slots, which are in order of time, as the JSON of a page, instants with ``zone``'s offset.
 
     Sixty-two days of several practitioners are thousands of items, so this writes the text itself: each
     instant once, with a zone look-up a day, and nothing is validated that we made ourselves.
     """
-    seconds = int(duration.total_seconds())
-    starts = {start for many in offered.values() for start in many}
-    texts = _render_instants(sorted(starts | {start + seconds for start in starts}), zone)
+    texts = _render_instants(sorted({slot[0] for slot in slots} | {slot[1] for slot in slots}), zone)
     items = [
-        (start, f'{{"starts_at":"{texts[start]}","ends_at":"{texts[start + seconds]}","practitioner_id":"{one}"}}')
-        for one, many in offered.items()
-        for start in many
+        f'{{"starts_at":"{texts[start]}","ends_at":"{texts[end]}","practitioner_id":"{one}"}}'
+        if seats is None
+        else f'{{"starts_at":"{texts[start]}","ends_at":"{texts[end]}","practitioner_id":"{one}","seats_left":{seats}}}'
+        for start, end, one, seats in slots
     ]
-    items.sort()
-    return f'{{"items":[{",".join([text for _, text in items])}],"next_cursor":null}}'
+    return f'{{"items":[{",".join(items)}],"next_cursor":null}}'
 
 
 def _render_instants(instants: list[int], zone: ZoneInfo) -> dict[int, str]:

@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,6 +27,7 @@ from scheduling.availability.repository import (
 )
 from scheduling.availability.rules import BY_OTHER_BOOKINGS, Person, Rule, Rules
 from scheduling.fields import midnight
+from scheduling.group_sessions.availability import list_open_sessions
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
@@ -32,6 +35,8 @@ from todoenbalance.kit.errors import InvalidInputError
 LONGEST_LIST_DAYS = 62
 _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
+_FIRST_LOOK = timedelta(days=7)
+"""How far the search for the next free times looks at first; then twice as far, and so on."""
 Starts = dict[UUID, list[int]]
 """Per practitioner, free starts in order of time, in seconds since 1970."""
 
@@ -111,7 +116,7 @@ async def list_starts(
     if rules.has_caps:
         caps = await _Caps.load(session, asked, window)
         starts = {key: [one for one in many if caps.allow(key, one)] for key, many in starts.items()}
-    return starts
+    return {key: many for key, many in starts.items() if many}
 
 
 def _cut(one: Availability, rules: Rules, person: Person, first: datetime, last: datetime) -> list[int]:
@@ -169,50 +174,93 @@ def _week(day: date) -> tuple[int, int]:
     return year, week
 
 
-async def next_starts(
+class Slot(NamedTuple):
+    """A start that can be booked; seconds since 1970. ``seats_left``: of a group session.
+
+    The practitioner's id is text, each made once: there may be thousands of slots in an answer.
+    """
+
+    start: int
+    end: int
+    practitioner_id: str
+    seats_left: int | None = None
+
+
+_BY_START = itemgetter(0)
+
+
+async def find_slots(
+    session: TenantSession,
+    rules: Rules,
+    begins: datetime,
+    ends: datetime,
+    practitioner_id: UUID | None = None,
+    *,
+    assign: bool = False,
+) -> list[Slot]:
+    """What can be booked from ``begins`` on and before ``ends``: free starts, or sessions with seats left.
+
+    With ``assign`` each start once, with the practitioner who would be given it now.
+    """
+    if rules.capacity is not None:
+        found = await list_open_sessions(session, rules, begins, ends, practitioner_id)
+        return [
+            Slot(int(one.starts_at.timestamp()), int(one.ends_at.timestamp()), str(one.practitioner_id), one.seats_left)
+            for one in found
+        ]
+    starts = await list_starts(session, rules, begins, ends, practitioner_id)
+    if assign:
+        starts = await assign_starts(session, starts)
+    slots: list[Slot] = []
+    for key in sorted(starts):
+        length, text = int(rules.people[key].duration.total_seconds()), str(key)
+        slots += [Slot(start, start + length, text) for start in starts[key]]
+    slots.sort(key=_BY_START)
+    return slots
+
+
+async def next_slots(
     session: TenantSession, rules: Rules, wanted: int, practitioner_id: UUID | None = None
-) -> list[tuple[int, UUID]]:
-    """The first ``wanted`` free starts over the whole horizon, each with the one who would be given it."""
+) -> list[Slot]:
+    """The first ``wanted`` over the whole horizon, each start once, with the one who would be given it."""
     begins = clock.now() + rules.minimum_notice
     end = clock.now() + rules.horizon
-    step = timedelta(days=14)
-    found: list[tuple[int, UUID]] = []
+    step = _FIRST_LOOK
+    found: list[Slot] = []
     while begins <= end and len(found) < wanted:
-        starts = await list_starts(session, rules, begins, begins + step, practitioner_id)
-        found += (await assign_starts(session, rules, starts, at_most=wanted - len(found)))[: wanted - len(found)]
+        found += await find_slots(session, rules, begins, begins + step, practitioner_id, assign=True)
         begins, step = begins + step, min(step * 2, timedelta(days=LONGEST_LIST_DAYS))
-    return found
+    return found[:wanted]
 
 
-def count_by_day(starts: Starts, zone: ZoneInfo) -> Counter[date]:
-    """How many different free starts each local day of ``zone`` has; days without any are not there."""
-    distinct = {start for many in starts.values() for start in many}
-    return Counter(datetime.fromtimestamp(start, zone).date() for start in distinct)
+def count_by_day(slots: Sequence[Slot], zone: ZoneInfo) -> Counter[date]:
+    """How many different starts each local day of ``zone`` has; days without any are not there."""
+    return Counter(datetime.fromtimestamp(start, zone).date() for start in {slot.start for slot in slots})
 
 
 # ---- who it will be
 
 
-async def assign_starts(
-    session: TenantSession, rules: Rules, starts: Starts, *, at_most: int | None = None
-) -> list[tuple[int, UUID]]:
-    """Each free start once, in order of time, with the practitioner who would be given it now.
+async def assign_starts(session: TenantSession, starts: Starts) -> Starts:
+    """Each free start once: it is left to the practitioner who would be given it now.
 
     Fair: whoever has the least to do on that day of the practice's calendar, among equals who was given one the
     longest ago. :func:`~scheduling.appointments.placement.take_time` chooses by the same order.
     """
+    if len(starts) < 2:
+        return starts
     by_start: dict[int, list[UUID]] = {}
     for key, many in starts.items():
         for start in many:
             by_start.setdefault(start, []).append(key)
-    ordered = sorted(by_start)[:at_most]
-    if len(starts) < 2 or not ordered:
-        return [(start, by_start[start][0]) for start in ordered]
+    ordered = sorted(by_start)
     zone = ZoneInfo(session.tenant.timezone)
-    first, last = (datetime.fromtimestamp(one, zone).date() for one in (ordered[0], ordered[-1]))
-    turns = await Turns.load(session, list(starts), first, last)
     days = {start: datetime.fromtimestamp(start, zone).date() for start in ordered}
-    return [(start, turns.order(by_start[start], days[start])[0]) for start in ordered]
+    turns = await Turns.load(session, list(starts), days[ordered[0]], days[ordered[-1]])
+    assigned: Starts = {}
+    for start in ordered:
+        assigned.setdefault(turns.order(by_start[start], days[start])[0], []).append(start)
+    return assigned
 
 
 @dataclass(slots=True)
@@ -258,17 +306,24 @@ async def judge_start(
     if not asked.people:
         return {}
     now = clock.now()
-    early = []
-    if starts_at < now + rules.minimum_notice:
-        early.append(Rule.MINIMUM_NOTICE)
-    if starts_at > now + rules.horizon:
-        early.append(Rule.HORIZON)
+    early = judge_time(rules, starts_at)
     window = asked.window(starts_at, starts_at + asked.longest, now, except_id)
     found = await find_availability(session, window, with_layers=True)
     caps = await _Caps.load(session, asked, window) if rules.has_caps else None
     return {
         key: _judge(asked, person, found[key], caps, starts_at, early, ignoring) for key, person in asked.people.items()
     }
+
+
+def judge_time(rules: Rules, starts_at: datetime) -> list[Rule]:
+    """Whether a start is too near or too far away to be booked now."""
+    now = clock.now()
+    broken = []
+    if starts_at < now + rules.minimum_notice:
+        broken.append(Rule.MINIMUM_NOTICE)
+    if starts_at > now + rules.horizon:
+        broken.append(Rule.HORIZON)
+    return broken
 
 
 def _judge(

@@ -27,3 +27,13 @@ class AppointmentNotPayableError(ProblemError):
         "en": "There is nothing to pay for this appointment.",
         "es": "No hay nada que pagar por esta cita.",
     }
+
+
+class RequestUnansweredError(AppointmentNotPayableError):
+    """It is a request that the practice has not granted yet: there may be nothing to pay for."""
+
+    title = "Not granted yet"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "The practice has not answered your request yet. You can pay once it has said yes.",
+        "es": "La consulta aún no ha respondido a tu solicitud. Podrás pagar cuando la acepte.",
+    }

@@ -19,13 +19,15 @@ from billing.providers.offline import NAME as OFFLINE
 from billing.providers.port import ProviderError
 from billing.providers.registry import usable_methods
 from billing.refunds.service import AUTOMATIC_CAUSES, RefundCause, request_refund
+from scheduling.appointments.errors import OfferOverError
 from scheduling.appointments.events import PAYABLE_KIND
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_offline, confirm_paid
-from scheduling.appointments.services.reading import effective_status, get_appointment
+from scheduling.appointments.services.offering import OfferState, accept_offer, accepted_until, state_of
+from scheduling.appointments.services.reading import awaits_approval, effective_status, get_appointment
 from scheduling.catalogue.service import get_service
-from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
+from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError, RequestUnansweredError
 from scheduling.checkout.return_urls import resolve_way_back
 from scheduling.checkout.schemas import PaymentCreate, PaymentRead
 from tenants.settings.service import get_practice_settings
@@ -124,6 +126,8 @@ async def _open(session: TenantSession, runtime: Runtime, client_id: UUID, wante
     _check_payable(appointment)
     payable = await _payable(session, appointment)
     payment = await payments.open_payment(session, payable, wanted.method, **ways_back)
+    if wanted.method != OFFLINE and state_of(appointment) is OfferState.OPEN:
+        await _accept(session, appointment, client_id)
     if wanted.method == OFFLINE:
         outcome = await confirm_offline(session, appointment.id, actor=Actor.client(client_id))
         if outcome is ConfirmOutcome.SLOT_TAKEN:
@@ -138,9 +142,19 @@ def _check_payable(appointment: Appointment) -> None:
     status = effective_status(appointment)
     if status is AppointmentStatus.EXPIRED:
         raise HoldExpiredError
+    if awaits_approval(appointment):
+        raise RequestUnansweredError
     is_payable = status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED) and appointment.amount_due_minor > 0
     if not is_payable:
         raise AppointmentNotPayableError
+
+
+async def _accept(session: TenantSession, appointment: Appointment, client_id: UUID) -> None:
+    """To begin to pay for what the waiting list offered is to take it. Raises :class:`HoldExpiredError`."""
+    try:
+        await accept_offer(session, appointment.id, actor=Actor.client(client_id))
+    except OfferOverError as error:
+        raise HoldExpiredError from error
 
 
 async def _payable(session: TenantSession, appointment: Appointment) -> Payable:
@@ -156,7 +170,7 @@ async def _payable(session: TenantSession, appointment: Appointment) -> Payable:
         client_id=appointment.client_id,
         amount=Money(appointment.amount_due_minor, appointment.currency),
         description=f"{service.name}, {when}",
-        expires_at=appointment.hold_expires_at,
+        expires_at=accepted_until(appointment, await get_practice_settings(session)),
     )
 
 

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import recurring_ical_events  # type: ignore[import-untyped] # it ships no types
+import recurring_ical_events  # type: ignore[import-untyped]  # it ships no types
 from icalendar import Calendar, Component
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
@@ -93,6 +93,7 @@ def _expand(series: list[Component], begins: datetime, ends: datetime) -> list[C
     alone.subcomponents = list(series)
     found: list[Component] = []
     try:
+        _check_rules(series)
         # Whole days and times without a zone are compared as if they were UTC: a day more on both sides.
         for one in recurring_ical_events.of(alone).series:
             for occurrence in one.between(begins - _DAY, ends + _DAY):
@@ -104,6 +105,18 @@ def _expand(series: list[Component], begins: datetime, ends: datetime) -> list[C
     except Exception:  # as above: whatever is wrong with this event, the others count
         return []
     return [event for event in found if _takes_time(event)]
+
+
+def _check_rules(series: list[Component]) -> None:
+    """Raises ``ValueError`` for a rule that steps on the spot, :class:`ReadFailedError` for one of minutes: the
+    library lists every occurrence of the span before the first can be counted."""
+    for event in series:
+        rules = event.get("RRULE", [])
+        for rule in rules if isinstance(rules, list) else [rules]:
+            if any(int(interval) < 1 for interval in rule.get("INTERVAL", [])):
+                raise ValueError("an interval of nothing")
+            if any(str(unit).upper() in ("SECONDLY", "MINUTELY") for unit in rule.get("FREQ", [])):
+                raise ReadFailedError(ReadFailure.TOO_MANY_EVENTS)
 
 
 def _uid(event: Component) -> str:

@@ -32,7 +32,7 @@ class FeedData:
 
     async def export(self, session: TenantSession, person: Person) -> Json:
         """When each was made, read and ended."""
-        return {"calendar_feeds": listed(await self._rows(session, person), "created_at", "read_at", "ended_at")}
+        return {"addresses": listed(await self._rows(session, person), "created_at", "read_at", "ended_at")}
 
     async def plan(self, session: TenantSession, person: Person) -> list[Treatment]:
         """All of them go, and with them what calendars can read."""

@@ -72,8 +72,8 @@ class FeedRepository:
         return True
 
     async def note_read(self, feed_id: UUID, now: datetime, not_since: datetime) -> None:
-        """Remember that it was asked for, unless that was noted ``not_since``."""
-        is_old = or_(CalendarFeed.read_at.is_(None), CalendarFeed.read_at < not_since)
+        """Remember that it was asked for, unless that was noted after ``not_since``."""
+        is_old = or_(CalendarFeed.read_at.is_(None), CalendarFeed.read_at <= not_since)
         await self._session.execute(update(CalendarFeed).where(CalendarFeed.id == feed_id, is_old).values(read_at=now))
 
     async def find_practitioner(self, practitioner_id: UUID) -> Practitioner | None:

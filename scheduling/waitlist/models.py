@@ -25,7 +25,7 @@ class WaitlistEntry(TenantBase):
 
     Days are inclusive, ``weekdays`` ISO (None: any), times of day the practice's (a start from ``earliest`` on and
     not after ``latest``). In line by ``created_at``. ``appointment_id`` is the offered time while ``offered`` or
-    after: a held appointment, so nobody else can have it. ``offers`` counts how many there were.
+    after: a held appointment, so nobody else can have it. ``offers`` counts those that ran out without an answer.
     """
 
     __tablename__ = "waitlist_entries"

@@ -10,6 +10,7 @@ class Permission(StrEnum):
 
     VIEW_CALENDAR = "view_calendar"
     MANAGE_CALENDAR = "manage_calendar"
+    OVERRIDE_CALENDAR = "override_calendar"
     MANAGE_CATALOGUE = "manage_catalogue"
     VIEW_NOTES = "view_notes"
     VIEW_CLIENTS = "view_clients"
@@ -36,6 +37,7 @@ _RECEPTION = frozenset(
     }
 )
 _MANAGER = _RECEPTION | {
+    Permission.OVERRIDE_CALENDAR,
     Permission.VIEW_NOTES,
     Permission.MANAGE_CATALOGUE,
     Permission.REFUND_PAYMENTS,

@@ -1,6 +1,6 @@
 """Every query of accounts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -66,6 +66,12 @@ class AccountRepository:
     async def find_staff(self, staff_id: UUID) -> Staff | None:
         """By id, or None."""
         return await self._session.get(Staff, staff_id)
+
+    async def find_staff_members(self, staff_ids: Collection[UUID]) -> Sequence[Staff]:
+        """Those of these that there are."""
+        if not staff_ids:
+            return ()
+        return (await self._session.scalars(select(Staff).where(Staff.id.in_(staff_ids)))).all()
 
     async def find_staff_by_email(self, email: str) -> Staff | None:
         """By e-mail, case folded, or None."""

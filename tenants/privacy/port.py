@@ -69,6 +69,7 @@ class DataClass(StrEnum):
     MAILS = "mails"
     ANSWERS = "answers"
     CALENDAR_FEEDS = "calendar_feeds"
+    WAITLIST = "waitlist"
 
 
 class Reason(StrEnum):

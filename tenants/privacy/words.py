@@ -43,6 +43,10 @@ CLASSES: dict[DataClass, dict[str, str]] = {
         "en": "Private addresses of your calendar",
         "es": "Direcciones privadas de tu calendario",
     },
+    DataClass.WAITLIST: {
+        "en": "Your places in the waiting list",
+        "es": "Tus puestos en la lista de espera",
+    },
 }
 
 ACTIONS: dict[Action, dict[str, str]] = {

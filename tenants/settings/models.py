@@ -19,7 +19,8 @@ class PracticeSettings(TenantBase):
     41/2002, art. 17: at least five years) and the books (Código de Comercio, art. 30: six) outlive an erasure.
     ``holidays_country`` and ``holidays_region`` (ISO 3166-1 and -2, the region without its country): whose public
     holidays close the weekly hours. ``approved_hold_hours``: how long a granted request waits for its payment.
-    ``waitlist_offer_minutes``: how long a freed time is kept for the first in line.
+    ``waitlist_offer_minutes``: how long a freed time is kept for the first in line. ``waitlist_sweep_at``: when the
+    waiting list is gone through next; None while nobody waits.
     """
 
     __tablename__ = "practice_settings"
@@ -52,5 +53,6 @@ class PracticeSettings(TenantBase):
     holidays_region: Mapped[str | None] = mapped_column(String(10))
     approved_hold_hours: Mapped[int] = mapped_column(server_default=text("24"))
     waitlist_offer_minutes: Mapped[int] = mapped_column(server_default=text("120"))
+    waitlist_sweep_at: Mapped[datetime | None]
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

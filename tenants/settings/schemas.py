@@ -62,6 +62,10 @@ class SettingsRead(BaseModel):
     invoice_years: int
     second_factor_required: bool
     practitioners_see_all: bool
+    holidays_country: str | None
+    holidays_region: str | None
+    approved_hold_hours: int
+    waitlist_offer_minutes: int
     branding: dict[str, Any]
 
 
@@ -90,6 +94,22 @@ class SettingsPatch(BaseModel):
     ] = None
     second_factor_required: bool | None = None
     practitioners_see_all: bool | None = None
+    holidays_country: Annotated[
+        str | None,
+        StringConstraints(min_length=2, max_length=2),
+        Field(description="ISO 3166-1; its public holidays close the weekly hours. Null: no holidays, no region."),
+    ] = None
+    holidays_region: Annotated[
+        str | None,
+        StringConstraints(min_length=1, max_length=10),
+        Field(description="ISO 3166-2 without the country: `MD` for Madrid. Null: the national holidays alone."),
+    ] = None
+    approved_hold_hours: Annotated[
+        int | None, Field(ge=1, le=336, description="How long a granted request waits for its payment.")
+    ] = None
+    waitlist_offer_minutes: Annotated[
+        int | None, Field(ge=5, le=2880, description="How long a freed time is kept for the first in line.")
+    ] = None
     branding: Branding | None = None
 
     @field_validator("payment_methods")

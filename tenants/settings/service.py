@@ -1,12 +1,14 @@
 """A practice's own settings."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import ScalarSelect, select, update
 
 from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.holidays import check_country_region
 
 
 async def get_practice_settings(session: TenantSession, *, for_update: bool = False) -> PracticeSettings:
@@ -18,12 +20,33 @@ async def get_practice_settings(session: TenantSession, *, for_update: bool = Fa
 
 
 async def update_practice_settings(session: TenantSession, changes: dict[str, Any]) -> PracticeSettings:
-    """Change some of them; the rest stays."""
+    """Change some of them; the rest stays. With another country of holidays the region goes, unless one is given.
+
+    Raises :class:`InvalidInputError` for a country or region whose holidays are not known.
+    """
     settings = await get_practice_settings(session, for_update=True)
+    if changes.get("holidays_country", settings.holidays_country) != settings.holidays_country:
+        changes = {"holidays_region": None} | changes
+    if "holidays_country" in changes or "holidays_region" in changes:
+        country, region = (
+            changes.get(name, getattr(settings, name)) for name in ("holidays_country", "holidays_region")
+        )
+        check_country_region(country, region)
     for name, value in changes.items():
         setattr(settings, name, value)
     settings.updated_at = clock.now()
     return settings
+
+
+async def lock_waitlist_sweep(session: TenantSession) -> datetime | None:
+    """When the waiting list is gone through next (None: it is not), kept so until the transaction ends."""
+    statement = select(PracticeSettings.waitlist_sweep_at).where(PracticeSettings.id == 1)
+    return await session.scalar(statement.with_for_update())
+
+
+async def set_waitlist_sweep(session: TenantSession, at: datetime | None) -> None:
+    """Say when that is, under the lock."""
+    await session.execute(update(PracticeSettings).where(PracticeSettings.id == 1).values(waitlist_sweep_at=at))
 
 
 def second_factor_is_required() -> ScalarSelect[bool]:

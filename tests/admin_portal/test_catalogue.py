@@ -21,6 +21,20 @@ NEW_SERVICE: dict[str, Any] = {
 }
 
 
+WRONG_TIERS: list[Any] = [
+    [{"hours_before": 24, "percent": 50}, {"hours_before": 48, "percent": 100}],
+    [{"hours_before": 24, "percent": 50}, {"hours_before": 24, "percent": 50}],
+    [{"hours_before": 48, "percent": 50}, {"hours_before": 24, "percent": 60}],
+    [{"hours_before": 48, "percent": 101}],
+    [{"hours_before": 48, "percent": -1}],
+    [{"hours_before": -1, "percent": 50}],
+    [{"hours_before": 48}],
+    [{"hours_before": 48, "percent": 50, "more": 1}],
+    [{"hours_before": hours, "percent": 10} for hours in (60, 50, 40, 30, 20, 10)],
+    5,
+]
+
+
 @pytest.fixture
 async def manager(runtime: Runtime, practice: TenantContext, http: HttpFactory) -> httpx.AsyncClient:
     """A manager of the practice, signed in."""
@@ -49,9 +63,27 @@ class TestServices:
             "buffer_after_minutes": 0,
             "location_kinds": ["practice"],
             "practitioner_ids": [person["id"]],
+            "practitioners": [{"practitioner_id": person["id"], "price": None, "duration_minutes": None}],
             "minimum_notice_minutes": 60,
             "horizon_days": 90,
             "grid_minutes": 15,
+            "max_per_day": None,
+            "max_per_week": None,
+            "capacity": None,
+            "requires_approval": False,
+            "approval_hours": 48,
+            "cancel_notice_hours": 0,
+            "move_notice_hours": 0,
+            "refund_tiers": None,
+            "no_show_fee": None,
+            "colour": None,
+            "position": 0,
+            "cancellation_policy": {
+                "cancel_notice_hours": 0,
+                "move_notice_hours": 0,
+                "refund_tiers": [{"hours_before": 24, "percent": 100}],
+                "no_show_fee": None,
+            },
             "archived": False,
         }
         path = f"/api/v1/admin/services/{made['id']}"
@@ -59,7 +91,7 @@ class TestServices:
         assert (await manager.get("/api/v1/admin/services")).json()["items"] == [made]
         changes = {"deposit": {"amount": 1000, "currency": "EUR"}, "practitioner_ids": [], "archived": True}
         changed = (await manager.patch(path, json=changes)).json()
-        assert changed == made | changes
+        assert changed == made | changes | {"practitioners": []}
         assert (await manager.get("/api/v1/admin/services")).json()["items"] == [changed]  # staff sees archived ones
         assert (await manager.patch(path, json={"deposit": None})).json()["deposit"] is None
         assert (await manager.delete(path)).status_code == 204
@@ -82,6 +114,7 @@ class TestServices:
 
     async def test_input_that_is_not_valid(self, manager: httpx.AsyncClient) -> None:
         made = await create(manager, "services", NEW_SERVICE)
+        person = (await create(manager, "practitioners", {"name": "Ana"}))["id"]
         path = f"/api/v1/admin/services/{made['id']}"
         wrong: list[dict[str, Any]] = [
             {"name": ""},
@@ -110,6 +143,26 @@ class TestServices:
             {"grid_minutes": 0},
             {"archived": "maybe"},
             {"colour": "red"},
+            {"colour": "#12345"},
+            {"position": -1},
+            {"position": None},
+            {"max_per_day": 0},
+            {"max_per_week": -1},
+            {"capacity": 0},
+            {"capacity": 501},
+            {"requires_approval": None},
+            {"approval_hours": 0},
+            {"cancel_notice_hours": 721},
+            {"move_notice_hours": -1},
+            {"no_show_fee": {"amount": 100, "currency": "USD"}},
+            {"no_show_fee": {"amount": -1, "currency": "EUR"}},
+            *({"refund_tiers": tiers} for tiers in WRONG_TIERS),
+            {"practitioners": [{"practitioner_id": str(uuid4())}]},
+            {"practitioners": [{"practitioner_id": person, "price": {"amount": 1, "currency": "USD"}}]},
+            {"practitioners": [{"practitioner_id": person, "duration_minutes": 4}]},
+            {"practitioners": [{"practitioner_id": person}, {"practitioner_id": person}]},
+            {"practitioners": [{"practitioner_id": person}], "practitioner_ids": [person]},
+            {"practitioners": None},
         ]
         for body in wrong:
             assert_problem(
@@ -135,6 +188,7 @@ class TestPractitioners:
             "timezone": "Europe/Madrid",
             "service_ids": [service["id"]],
             "staff_id": None,
+            "works_on_holidays": False,
             "archived": False,
         }
         path = f"/api/v1/admin/practitioners/{made['id']}"
@@ -142,6 +196,7 @@ class TestPractitioners:
             "bio": "Dietista",
             "photo_url": "https://example.com/ana.jpg",
             "timezone": "Atlantic/Canary",
+            "works_on_holidays": True,
             "staff_id": str(staff.id),
             "service_ids": [],
         }
@@ -168,6 +223,7 @@ class TestPractitioners:
             {"staff_id": str(uuid4())},
             {"service_ids": [str(uuid4())]},
             {"bio": None},
+            {"works_on_holidays": None},
             {"id": str(uuid4())},
         ]
         for body in wrong:

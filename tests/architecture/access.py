@@ -8,13 +8,22 @@ answered 401, and staff of another role 403. ``fresh``: only shortly after provi
 """
 
 TABLE = """
+POST   /api/v1/admin/appointment-series                                            OMR
+POST   /api/v1/admin/appointment-series/preview                                    OMR
+GET    /api/v1/admin/appointment-series/{series_id}                                staff
+POST   /api/v1/admin/appointment-series/{series_id}/cancel                         OMR
 GET    /api/v1/admin/appointments                                                  staff
 POST   /api/v1/admin/appointments                                                  OMR
 GET    /api/v1/admin/appointments/{appointment_id}                                 staff
 PATCH  /api/v1/admin/appointments/{appointment_id}                                 OMR
+POST   /api/v1/admin/appointments/{appointment_id}/approve                         OMR
 POST   /api/v1/admin/appointments/{appointment_id}/cancel                          OMR
+GET    /api/v1/admin/appointments/{appointment_id}/cancellation-quote              staff
 POST   /api/v1/admin/appointments/{appointment_id}/confirm                         OMR
+POST   /api/v1/admin/appointments/{appointment_id}/decline                         OMR
+GET    /api/v1/admin/appointments/{appointment_id}/history                         staff
 POST   /api/v1/admin/appointments/{appointment_id}/reschedule                      OMR
+POST   /api/v1/admin/appointments/{appointment_id}/waive-no-show-fee               OM
 GET    /api/v1/admin/audit                                                         O
 POST   /api/v1/admin/auth/accept-invitation                                        anyone
 POST   /api/v1/admin/auth/email                                                    staff fresh
@@ -64,6 +73,12 @@ GET    /api/v1/admin/external-calendars/{calendar_id}                           
 PATCH  /api/v1/admin/external-calendars/{calendar_id}                              OMR
 DELETE /api/v1/admin/external-calendars/{calendar_id}                              OMR
 POST   /api/v1/admin/external-calendars/{calendar_id}/refresh                      OMR
+GET    /api/v1/admin/group-sessions                                                staff
+POST   /api/v1/admin/group-sessions                                                OMR
+GET    /api/v1/admin/group-sessions/{session_id}                                   staff
+PATCH  /api/v1/admin/group-sessions/{session_id}                                   OMR
+POST   /api/v1/admin/group-sessions/{session_id}/cancel                            OMR
+POST   /api/v1/admin/group-sessions/{session_id}/reschedule                        OMR
 GET    /api/v1/admin/holidays                                                      staff
 GET    /api/v1/admin/payments                                                      OMR
 GET    /api/v1/admin/payments/{payment_id}                                         OMR
@@ -109,11 +124,20 @@ POST   /api/v1/admin/time-slots                                                 
 GET    /api/v1/admin/time-slots/{slot_id}                                          staff
 PATCH  /api/v1/admin/time-slots/{slot_id}                                          OMR
 DELETE /api/v1/admin/time-slots/{slot_id}                                          OMR
+GET    /api/v1/admin/waitlist                                                      staff
+POST   /api/v1/admin/waitlist                                                      OMR
+DELETE /api/v1/admin/waitlist/{entry_id}                                           OMR
+POST   /api/v1/appointment-series                                                  client
+POST   /api/v1/appointment-series/preview                                          client
+GET    /api/v1/appointment-series/{series_id}                                      client
+POST   /api/v1/appointment-series/{series_id}/cancel                               client
 GET    /api/v1/appointments                                                        client
 POST   /api/v1/appointments                                                        client
 GET    /api/v1/appointments/{appointment_id}                                       client
 GET    /api/v1/appointments/{appointment_id}/calendar.ics                          client
 POST   /api/v1/appointments/{appointment_id}/cancel                                client
+GET    /api/v1/appointments/{appointment_id}/cancellation-quote                    client
+GET    /api/v1/appointments/{appointment_id}/history                               client
 POST   /api/v1/appointments/{appointment_id}/reschedule                            client
 POST   /api/v1/auth/email/cancel                                                   anyone
 POST   /api/v1/auth/email/confirm                                                  anyone
@@ -169,6 +193,8 @@ GET    /api/v1/practice                                                         
 GET    /api/v1/practitioners                                                       anyone
 GET    /api/v1/services                                                            anyone
 GET    /api/v1/time-slots                                                          anyone
+GET    /api/v1/time-slots/days                                                     anyone
+GET    /api/v1/time-slots/next                                                     anyone
 GET    /api/v1/users/me                                                            client
 PATCH  /api/v1/users/me                                                            client
 DELETE /api/v1/users/me                                                            client fresh
@@ -191,6 +217,12 @@ POST   /api/v1/users/me/password                                                
 GET    /api/v1/users/me/sessions                                                   client
 POST   /api/v1/users/me/sessions/end-others                                        client
 DELETE /api/v1/users/me/sessions/{session_id}                                      client
+GET    /api/v1/waitlist                                                            client
+POST   /api/v1/waitlist                                                            client
+GET    /api/v1/waitlist/{entry_id}                                                 client
+DELETE /api/v1/waitlist/{entry_id}                                                 client
+POST   /api/v1/waitlist/{entry_id}/accept                                          client
+POST   /api/v1/waitlist/{entry_id}/decline                                         client
 GET    /auth/oauth/{provider}/callback                                             anyone
 GET    /calendar/{token}.ics                                                       anyone
 """

@@ -17,9 +17,10 @@ from tests.support.mails import ROOT, assert_speaks, links_in
 FOLDERS = [
     ROOT / "notifications/templates",
     ROOT / "scheduling/appointments/templates",
+    ROOT / "scheduling/waitlist/templates",
     ROOT / "billing/refunds/templates",
 ]
-PARTIALS = {"appointment_facts"}
+PARTIALS = {"appointment_facts", "appointment_terms"}
 PRACTICE = "Clínica Nuria"
 NAMES = (PRACTICE, "Ana", "Marta Gil", "Leo Gil", "Pilar Ruiz", "Nutrición deportiva")
 
@@ -74,11 +75,21 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "meeting_url": "https://meet.example.com/x",
         "price": "45,00 €",
         "free_until": when,
+        "refund_steps": [{"percent": 100, "until": when}, {"percent": 50, "until": when}],
+        "cancel_until": when,
+        "move_until": when,
+        "no_show_fee": "20,00 €",
+        "held_until": when,
+        "amount_due": "45,00 €",
         "cancelled_by": "client",
         "amount": "45,00 €",
         "cause": "late_slot_taken",
         "what": "Nutrición deportiva",
         "by_hand": False,
+        "waitlist_url": f"{base}/appointments",
+        "kept_until": when,
+        "due": "45,00 €",
+        "is_unanswered": True,
     } | changed
 
 
@@ -95,7 +106,13 @@ VARIANTS: list[dict[str, Any]] = [
     {
         "cause": "cancellation",
         "was_confirmed": False,
+        "refund_steps": [],
+        "cancel_until": None,
+        "move_until": None,
+        "no_show_fee": None,
         "free_until": None,
+        "due": None,
+        "is_unanswered": False,
         "local_when": None,
         "price": None,
         "location_kind": "home",

@@ -31,7 +31,13 @@ _ADDED = {
     "service_practitioners": ("price_minor", "duration_minutes"),
     "practitioners": ("works_on_holidays", "last_assigned_at"),
     "recurring_time_slots": ("rrule", "anchor_date", "location_kinds"),
-    "practice_settings": ("holidays_country", "holidays_region", "approved_hold_hours", "waitlist_offer_minutes"),
+    "practice_settings": (
+        "holidays_country",
+        "holidays_region",
+        "approved_hold_hours",
+        "waitlist_offer_minutes",
+        "waitlist_sweep_at",
+    ),
     "appointments": (
         "hold_kind",
         "terms",
@@ -40,6 +46,7 @@ _ADDED = {
         "series_id",
         "overlapping",
         "private_notes",
+        "no_show_fee_minor",
         "attendance_confirmed_at",
     ),
 }
@@ -108,6 +115,7 @@ def upgrade() -> None:
         "practice_settings",
         sa.Column("waitlist_offer_minutes", sa.Integer(), server_default=sa.text("120"), nullable=False),
     )
+    op.add_column("practice_settings", sa.Column("waitlist_sweep_at", sa.DateTime(timezone=True), nullable=True))
     op.create_check_constraint(
         op.f("ck_practice_settings_holidays"),
         "practice_settings",
@@ -242,6 +250,7 @@ def upgrade() -> None:
         "appointments", sa.Column("overlapping", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
     op.add_column("appointments", sa.Column("private_notes", sa.String(), nullable=True))
+    op.add_column("appointments", sa.Column("no_show_fee_minor", sa.BigInteger(), nullable=True))
     op.add_column("appointments", sa.Column("attendance_confirmed_at", sa.DateTime(timezone=True), nullable=True))
     op.create_check_constraint(
         op.f("ck_appointments_hold_kind"), "appointments", "hold_kind IN ('payment', 'approval', 'offer')"
@@ -249,6 +258,7 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_appointments_refund_cap_percent"), "appointments", "refund_cap_percent BETWEEN 0 AND 100"
     )
+    op.create_check_constraint(op.f("ck_appointments_no_show_fee_minor"), "appointments", "no_show_fee_minor >= 0")
     op.create_foreign_key(
         op.f("fk_appointments_group_session_id"), "appointments", "group_sessions", ["group_session_id"], ["id"]
     )
@@ -261,6 +271,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_appointments_series_id", "appointments", ["series_id"], postgresql_where=sa.text("series_id IS NOT NULL")
     )
+    op.drop_index("ix_appointments_practitioner_id", table_name="appointments")
+    op.create_index("ix_appointments_practitioner_id", "appointments", ["practitioner_id", "starts_at"], unique=False)
     op.drop_constraint("ex_appointments_no_overlap", "appointments")
     op.execute(
         """
@@ -386,6 +398,8 @@ def downgrade() -> None:
     op.execute("DELETE FROM recurring_time_slots WHERE end_time = '00:00'")
     op.drop_constraint(op.f("ck_recurring_time_slots_times"), "recurring_time_slots")
     op.create_check_constraint(op.f("ck_recurring_time_slots_times"), "recurring_time_slots", "start_time < end_time")
+    op.drop_index("ix_appointments_practitioner_id", table_name="appointments")
+    op.create_index("ix_appointments_practitioner_id", "appointments", ["practitioner_id"], unique=False)
     op.drop_constraint("ex_appointments_no_overlap", "appointments")
     op.create_exclude_constraint(
         "ex_appointments_no_overlap",

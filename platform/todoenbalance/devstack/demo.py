@@ -134,7 +134,9 @@ async def _fill(session: TenantSession, practice: DemoPractice) -> None:
     people: list[UUID] = []
     for number, (name, bio) in enumerate(practice.practitioners):
         staff_id = owner.id if number == 0 else None
-        made = await practitioners.create_practitioner(session, PractitionerCreate(name=name, bio=bio, staff_id=staff_id))
+        made = await practitioners.create_practitioner(
+            session, PractitionerCreate(name=name, bio=bio, staff_id=staff_id)
+        )
         people.append(made.id)
         await _weekly_hours(session, made.id, afternoons=number == 0)
     services = await _services(session, people)

@@ -20,6 +20,8 @@ class ProblemError(Exception):
     messages: ClassVar[dict[str, str]] = {}
     keeps_changes: ClassVar[bool] = False
     headers: Mapping[str, str] = {}
+    extension: Mapping[str, Any] = {}
+    """More members of the problem document (RFC 9457, 3.2), as JSON."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(self.code)

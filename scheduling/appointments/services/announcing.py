@@ -1,8 +1,16 @@
 """Telling of appointments: events for the mails, with the reminder."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from scheduling.appointments.events import APPOINTMENT_HOLD_EXPIRY, APPOINTMENT_REMINDER
+from sqlalchemy.dialects.postgresql import Range
+
+from scheduling.appointments.events import (
+    APPOINTMENT_HOLD_EXPIRY,
+    APPOINTMENT_REMINDER,
+    APPOINTMENT_UNANSWERED,
+    TIME_FREED,
+)
 from scheduling.appointments.models import Appointment
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
@@ -14,6 +22,12 @@ async def announce_appointment(session: TenantSession, appointment: Appointment,
     """Tell of a confirmed time, and queue its reminder unless that would be in the past."""
     payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
     await publish(session, topic, payload)
+    await queue_reminder(session, appointment)
+
+
+async def queue_reminder(session: TenantSession, appointment: Appointment) -> None:
+    """Have the client reminded, unless that would be in the past."""
+    payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
     settings = await get_practice_settings(session)
     remind_at = appointment.starts_at - timedelta(hours=settings.reminder_hours)
     if remind_at > clock.now():
@@ -24,3 +38,26 @@ async def queue_hold_expiry(session: TenantSession, appointment: Appointment) ->
     """Have the time given free when the hold runs out."""
     payload = {"appointment_id": str(appointment.id)}
     await publish(session, APPOINTMENT_HOLD_EXPIRY, payload, run_at=appointment.hold_expires_at)
+
+
+async def tell(session: TenantSession, appointment_id: UUID, version: int, topic: str) -> None:
+    """Publish what happened to an appointment, as of that version."""
+    payload: Payload = {"appointment_id": str(appointment_id), "version": version}
+    await publish(session, topic, payload)
+
+
+async def announce_unanswered(session: TenantSession, appointment_id: UUID, version: int) -> None:
+    """Tell the client that their request was not answered in time."""
+    await tell(session, appointment_id, version, APPOINTMENT_UNANSWERED)
+
+
+async def announce_freed(session: TenantSession, practitioner_id: UUID, occupied: Range[datetime]) -> None:
+    """Tell those who wait for a practitioner's time that this range can be had again; what is over helps nobody."""
+    begins, ends = occupied.lower, occupied.upper
+    if begins is None or ends is None or ends <= clock.now():
+        return
+    await publish(
+        session,
+        TIME_FREED,
+        {"practitioner_id": str(practitioner_id), "starts_at": begins.isoformat(), "ends_at": ends.isoformat()},
+    )

@@ -15,6 +15,7 @@ from scheduling.appointments.terms import Terms
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.catalogue.models import Service
 from scheduling.catalogue.service import get_offered_service
+from scheduling.group_sessions.seats import Attendee, take_seat
 from tenants.accounts.services.client_accounts import hold_client
 from tenants.accounts.services.dependants import hold_dependant
 from tenants.settings.models import PracticeSettings
@@ -34,7 +35,7 @@ class Wish:
     """What somebody wants to book. Without ``practitioner_id`` anyone who offers the service and is free.
 
     ``location_kind`` None: the first of the service's places that is possible then. ``dependant_id``: for whom,
-    None for the client themselves.
+    None for the client themselves. ``assigned``: the practitioner was foreseen for "anyone", not chosen.
     """
 
     client_id: UUID
@@ -43,6 +44,7 @@ class Wish:
     location_kind: str | None = None
     notes: str | None = None
     dependant_id: UUID | None = None
+    assigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ async def book_appointment(
     location_kind: str | None = None,
     notes: str | None = None,
     dependant_id: UUID | None = None,
+    assigned: bool = False,
     actor: Actor | None = None,
     liberties: Liberties = NO_LIBERTIES,
 ) -> Appointment:
@@ -101,8 +104,8 @@ async def book_appointment(
 
     ``actor`` is the client unless staff books, who may take ``liberties``. Raises :class:`NotFoundError` (service,
     client), :class:`InvalidInputError` (location, dependant),
-    :class:`SlotTakenError`, :class:`SlotNotOfferedError`, :class:`TooManyHoldsError`; ``ValueError`` for a
-    naive ``starts_at``.
+    :class:`SlotTakenError`, :class:`SlotNotOfferedError`, :class:`AlreadyBookedError` (a seat),
+    :class:`TooManyHoldsError`; ``ValueError`` for a naive ``starts_at``.
     """
     wish = Wish(
         client_id=client_id,
@@ -111,6 +114,7 @@ async def book_appointment(
         location_kind=location_kind,
         notes=notes,
         dependant_id=dependant_id,
+        assigned=assigned,
     )
     await hold_wish(session, wish)
     offer = await Offer.load(session, service_id)
@@ -145,9 +149,10 @@ async def place_booking(
     ``hold`` overrides what the service's rules say it waits for (an offer from the waiting list). Raises as
     :func:`book_appointment`.
     """
-    _check_location(offer.service, wish.location_kind)
+    check_location(offer.service, wish.location_kind)
     by_client = actor.kind is ActorKind.CLIENT
-    waits = offer.service.requires_approval or offer.due_minor(offer.service.price_minor) > 0
+    prices = [one.price_minor for one in offer.rules.people.values()]
+    waits = offer.service.requires_approval or any(offer.due_minor(price) for price in prices)
     if waits and by_client and await AppointmentRepository(session).count_holds(wish.client_id) >= MAX_HOLDS:
         raise TooManyHoldsError
 
@@ -158,14 +163,23 @@ async def place_booking(
         await AppointmentRepository(session).add(appointment)
         return appointment
 
-    appointment = await take_time(
-        session,
-        offer.rules.at_place(wish.location_kind),
-        wish.starts_at,
-        write,
-        practitioner_id=wish.practitioner_id,
-        liberties=liberties,
-    )
+    rules = offer.rules.at_place(wish.location_kind)
+    chosen = wish.practitioner_id
+    if rules.capacity is None:
+        appointment = await take_time(
+            session,
+            rules,
+            wish.starts_at,
+            write,
+            practitioner_id=chosen,
+            liberties=liberties,
+            assigned=wish.assigned,
+        )
+    else:
+        who = Attendee(wish.client_id, wish.dependant_id)
+        appointment = await take_seat(
+            session, rules, wish.starts_at, write, attendee=who, practitioner_id=chosen, liberties=liberties
+        )
     await tell_of_booking(session, appointment, actor, liberties)
     return appointment
 
@@ -190,13 +204,13 @@ def new_appointment(offer: Offer, wish: Wish, place: Place, hold: Hold | None) -
         hold_expires_at=hold.expires_at if hold else None,
         hold_kind=hold.kind if hold else None,
         location_kind=place.location_kind,
-        meeting_url=None,
+        meeting_url=place.meeting_url,
         notes=wish.notes or None,
         cancellation_notice_hours=min(terms.whole_until_hours, 720),
         refund_deadline=None,
         terms=terms.to_json(),
         refund_cap_percent=None,
-        group_session_id=None,
+        group_session_id=place.group_session_id,
         series_id=None,
         overlapping=place.overlapping,
         private_notes=None,
@@ -224,7 +238,8 @@ async def tell_of_booking(
         await publish(session, APPOINTMENT_REQUESTED, payload)
 
 
-def _check_location(service: Service, wished: str | None) -> None:
+def check_location(service: Service, wished: str | None) -> None:
+    """Raises :class:`InvalidInputError` for a place that the service is not given in."""
     if wished is not None and wished not in service.location_kinds:
         kinds = ", ".join(service.location_kinds)
         raise InvalidInputError(["body", "location_kind"], f"one of {kinds}", "location_kind_not_offered")

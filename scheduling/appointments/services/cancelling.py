@@ -4,26 +4,61 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from billing.payments.service import lock_payments_of_payable, request_abandon
-from billing.refunds.service import RefundCause, request_refunds_for_payable
-from scheduling.appointments.errors import AppointmentStateError
+from billing.refunds.service import Paid, RefundCause, request_refunds_for_payable
 from scheduling.appointments.events import APPOINTMENT_CANCELLED, PAYABLE_KIND
 from scheduling.appointments.history import Actor, ActorKind, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
-from scheduling.appointments.services.reading import MOVABLE, check_owner
-from scheduling.appointments.terms import WHOLE, percent_back
+from scheduling.appointments.services.announcing import announce_freed, tell
+from scheduling.appointments.services.quoting import RefundChoice, refund_of, refusal_to_cancel, share_back
+from scheduling.appointments.services.reading import check_owner
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import ForbiddenError, InvalidInputError
 from todoenbalance.kit.money import Money
-from todoenbalance.kit.outbox.publish import Payload, publish
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """A cancelled appointment; ``refund`` is what goes back (0: nothing), None if nothing had been paid."""
+    """A cancelled appointment; ``refund`` is what goes back (0: nothing), None if nothing had been paid.
+
+    ``policy``: what the client's own cancelling would have given back, where staff cancelled.
+    """
 
     appointment: Appointment
     refund: Money | None
+    policy: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """How staff cancel: for the practice, or ``on_behalf_of_client`` who asked for it (rang up).
+
+    Without ``refund`` the practice's own cancellation gives everything back, a client's what the terms say.
+    Anything else is a decision about money: it takes a reason, and ``may_deviate``.
+    """
+
+    refund: RefundChoice | None = None
+    on_behalf_of_client: bool = False
+    may_deviate: bool = False
+
+    @property
+    def is_for_client(self) -> bool:
+        """Whether the client asked for it; what the terms say is for nobody else."""
+        return self.on_behalf_of_client or self.refund is RefundChoice.POLICY
+
+    @property
+    def expected(self) -> RefundChoice:
+        """What the client may count on."""
+        return RefundChoice.POLICY if self.is_for_client else RefundChoice.FULL
+
+    @property
+    def chosen(self) -> RefundChoice:
+        """What is to be done."""
+        return self.refund or self.expected
+
+
+OF_THE_PRACTICE, OF_THE_CLIENT = Ruling(), Ruling(RefundChoice.POLICY)
 
 
 async def cancel_appointment(
@@ -33,12 +68,14 @@ async def cancel_appointment(
     actor: Actor,
     client_id: UUID | None = None,
     reason: str | None = None,
+    ruling: Ruling | None = None,
 ) -> Cancellation:
     """Cancel a held or confirmed appointment; cancelling it again answers the same and does nothing.
 
-    Everything that was paid goes back if staff cancels or the client does so in time, by the notice that was
-    fixed when booking; else nothing. ``client_id``: only if it is this client's, and only before it began.
-    Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
+    A client gets back what the terms of the booking say, of staff's cancelling ``ruling`` decides. ``client_id``:
+    only if it is this client's, and only with the notice that they agreed to. Raises :class:`NotFoundError`,
+    :class:`AppointmentStateError`, :class:`CancellationTooLateError`, and, for a ruling,
+    :class:`InvalidInputError` without a reason and :class:`ForbiddenError`.
     """
     check_owner(await AppointmentRepository(session).find(appointment_id), client_id)
     # Payments are locked before what they pay for, as settling does.
@@ -46,51 +83,68 @@ async def cancel_appointment(
     appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), client_id)
     if appointment.status == AppointmentStatus.CANCELLED:
         return Cancellation(appointment, await _refund_as_decided(session, appointment))
-    # A hold that has run out may be given up too: money that is still on its way then comes back for certain.
-    if appointment.status not in MOVABLE or (client_id is not None and appointment.starts_at <= clock.now()):
-        raise AppointmentStateError
-    refund = None
-    if any(payment.captured_minor > 0 for payment in payments):
-        refund = await _give_back(session, appointment, actor)
+    refusal = refusal_to_cancel(appointment, clock.now(), by_client=client_id is not None)
+    if refusal is not None:
+        raise refusal
+    by_client = actor.kind is ActorKind.CLIENT
+    ruling = OF_THE_CLIENT if by_client else ruling or OF_THE_PRACTICE
+    refund, policy = await _give_back(session, appointment, Paid.of(payments), actor, ruling, reason)
+    await end_appointment(session, appointment, "client" if ruling.is_for_client else actor.kind, reason)
+    detail: dict[str, int | bool | None] = {"refund_minor": None if refund is None else refund.amount}
+    if not by_client and ruling.is_for_client:
+        detail |= {"on_behalf_of_client": True, "policy_minor": None if policy is None else policy.amount}
+    record_change(session, appointment.id, ChangeKind.CANCELLED, actor, **detail)
+    await tell(session, appointment.id, appointment.version, APPOINTMENT_CANCELLED)
+    if appointment.amount_due_minor:
+        await request_abandon(session, PAYABLE_KIND, appointment.id)
+    return Cancellation(appointment, refund, policy)
+
+
+async def end_appointment(
+    session: TenantSession, appointment: Appointment, cancelled_by: str, reason: str | None
+) -> None:
+    """Make a locked appointment a cancelled one, whose time others may have."""
     appointment.status = AppointmentStatus.CANCELLED
     appointment.hold_expires_at = None
-    appointment.cancelled_by = actor.kind
+    appointment.cancelled_by = cancelled_by
     appointment.cancelled_at = clock.now()
     appointment.cancellation_reason = reason or None
     appointment.version += 1
     await AppointmentRepository(session).flush()
-    amount = None if refund is None else refund.amount
-    record_change(session, appointment.id, ChangeKind.CANCELLED, actor, refund_minor=amount)
-    payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
-    await publish(session, APPOINTMENT_CANCELLED, payload)
-    if appointment.amount_due_minor:
-        await request_abandon(session, PAYABLE_KIND, appointment.id)
-    return Cancellation(appointment, refund)
+    await announce_freed(session, appointment.practitioner_id, appointment.occupied)
 
 
-def share_back(appointment: Appointment, actor_kind: ActorKind) -> int:
-    """What percentage of what was paid goes back if someone of ``actor_kind`` cancels now."""
-    # What was never confirmed was never had: its money goes back whatever the notice.
-    was_never_had = appointment.status == AppointmentStatus.HELD
-    if actor_kind is not ActorKind.CLIENT or was_never_had:
-        return WHOLE
-    return percent_back(appointment, clock.now())
-
-
-async def _give_back(session: TenantSession, appointment: Appointment, actor: Actor) -> Money:
-    percent = share_back(appointment, actor.kind)
-    if percent == 0:
-        return Money(0, appointment.currency)
-    refunds = await request_refunds_for_payable(
-        session,
-        PAYABLE_KIND,
-        appointment.id,
-        percent=percent,
-        cause=RefundCause.CANCELLATION,
-        requested_by_kind=actor.kind,
-        requested_by_id=actor.id,
+async def _give_back(
+    session: TenantSession, appointment: Appointment, paid: Paid, actor: Actor, ruling: Ruling, reason: str | None
+) -> tuple[Money | None, Money | None]:
+    """What goes back now, and what the terms alone would have given; None where nothing was paid."""
+    if paid.captured == 0:
+        return None, None
+    now = clock.now()
+    refund, expected, policy = (
+        refund_of(paid, appointment, choice, now) for choice in (ruling.chosen, ruling.expected, RefundChoice.POLICY)
     )
-    return Money(sum(refund.amount_minor for refund in refunds), appointment.currency)
+    if refund != expected:
+        _check_deviation(ruling, reason)
+    percent = share_back(appointment, ruling.chosen, now)
+    if percent:
+        await request_refunds_for_payable(
+            session,
+            PAYABLE_KIND,
+            appointment.id,
+            percent=percent,
+            cause=RefundCause.CANCELLATION,
+            requested_by_kind=actor.kind,
+            requested_by_id=actor.id,
+        )
+    return refund, policy
+
+
+def _check_deviation(ruling: Ruling, reason: str | None) -> None:
+    if not ruling.may_deviate:
+        raise ForbiddenError
+    if not reason:
+        raise InvalidInputError(["body", "reason"], "say why it is not what the terms give back", "reason_needed")
 
 
 async def _refund_as_decided(session: TenantSession, appointment: Appointment) -> Money | None:

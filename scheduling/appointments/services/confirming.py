@@ -8,14 +8,15 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.payments.service import request_abandon
 from scheduling.appointments.events import APPOINTMENT_CONFIRMED, PAYABLE_KIND
-from scheduling.appointments.history import SYSTEM, Actor, ChangeKind, record_change
-from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.placement import retire_expired_holds
+from scheduling.appointments.history import SYSTEM, Actor, ActorKind, ChangeKind, record_change
+from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
+from scheduling.appointments.placement import retire_expired_holds, tell_of_expiry
 from scheduling.appointments.repository import AppointmentRepository, is_overlap
 from scheduling.appointments.services.announcing import announce_appointment
 from scheduling.appointments.services.reading import KEPT, check_owner, effective_status, has_lapsed
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.availability.service import is_still_free
+from scheduling.group_sessions.seats import has_room_for, lock_session
 from tenants.accounts.services.client_accounts import is_erased
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -24,7 +25,8 @@ from todoenbalance.kit.database import TenantSession
 class ConfirmOutcome(StrEnum):
     """What became of money or a promise for an appointment.
 
-    ``SLOT_TAKEN``: its hold ran out and the time can't be had any more. ``NOT_BOOKABLE``: it was cancelled.
+    ``SLOT_TAKEN``: its hold ran out and the time can't be had any more. ``NOT_BOOKABLE``: it was cancelled,
+    or waits for the practice's yes, which only staff can say.
     """
 
     CONFIRMED = "confirmed"
@@ -42,7 +44,10 @@ async def confirm_paid(session: TenantSession, appointment_id: UUID) -> ConfirmO
 
 
 async def confirm_offline(session: TenantSession, appointment_id: UUID, *, actor: Actor = SYSTEM) -> ConfirmOutcome:
-    """The client pays at the practice: the same rules. Raises :class:`NotFoundError`."""
+    """The client pays at the practice: the same rules; of an unanswered request, staff's yes as well.
+
+    Raises :class:`NotFoundError`.
+    """
     return await _confirm(session, appointment_id, "offline", actor)
 
 
@@ -52,27 +57,35 @@ async def _confirm(session: TenantSession, appointment_id: UUID, how: str, actor
         return ConfirmOutcome.NOT_BOOKABLE
     if appointment.status in KEPT:
         return ConfirmOutcome.ALREADY_CONFIRMED
+    is_request = appointment.hold_kind == HoldKind.APPROVAL
+    if is_request and actor.kind is not ActorKind.STAFF:
+        return ConfirmOutcome.NOT_BOOKABLE  # no money speaks for the practice
     if effective_status(appointment) is AppointmentStatus.EXPIRED and not await _retake(session, appointment):
         await _mark_expired(session, appointment)
         return ConfirmOutcome.SLOT_TAKEN
     appointment.status = AppointmentStatus.CONFIRMED
     appointment.hold_expires_at = None
+    if appointment.hold_kind == HoldKind.OFFER:  # it is a booking now, and no offer any more
+        appointment.hold_kind = None
     await AppointmentRepository(session).flush()
+    if is_request:
+        record_change(session, appointment.id, ChangeKind.APPROVED, actor)
     record_change(session, appointment.id, ChangeKind.CONFIRMED, actor, how=how)
     await announce_appointment(session, appointment, APPOINTMENT_CONFIRMED)
     return ConfirmOutcome.CONFIRMED
 
 
 async def _lock_with_practitioner(session: TenantSession, appointment_id: UUID) -> Appointment:
-    """The appointment locked after its practitioner; tried anew if it moved to another one in between."""
+    """The appointment locked after its practitioner and its session; tried anew if it moved in between."""
     repository = AppointmentRepository(session)
     while True:
         seen = check_owner(await repository.find(appointment_id), None)
-        practitioner_id = seen.practitioner_id
+        practitioner_id, group_id = seen.practitioner_id, seen.group_session_id
         savepoint = await session.begin_nested()
         await repository.lock_practitioner(practitioner_id)
+        await lock_session(session, group_id)
         appointment = check_owner(await repository.lock(appointment_id), None)
-        if appointment.practitioner_id == practitioner_id:
+        if (appointment.practitioner_id, appointment.group_session_id) == (practitioner_id, group_id):
             await savepoint.commit()
             return appointment
         await savepoint.rollback()
@@ -82,10 +95,8 @@ async def _retake(session: TenantSession, appointment: Appointment) -> bool:
     """Whether a lapsed appointment's time is still to be had; if so its row is confirmed here, under the constraint."""
     if appointment.starts_at <= clock.now() or await is_erased(session, appointment.client_id):
         return False
-    rules = await _rules_as_booked(session, appointment)
-    if not await is_still_free(session, rules, appointment.practitioner_id, appointment.starts_at, appointment.id):
+    if not await _can_be_had(session, appointment):
         return False
-    await retire_expired_holds(session, appointment.practitioner_id, appointment.occupied, appointment.id)
     try:
         async with session.begin_nested():
             appointment.status = AppointmentStatus.CONFIRMED
@@ -96,6 +107,16 @@ async def _retake(session: TenantSession, appointment: Appointment) -> bool:
             raise
         await AppointmentRepository(session).lock(appointment.id)
         return False
+    return True
+
+
+async def _can_be_had(session: TenantSession, appointment: Appointment) -> bool:
+    if appointment.group_session_id is not None:
+        return await has_room_for(session, appointment)
+    rules = await _rules_as_booked(session, appointment)
+    if not await is_still_free(session, rules, appointment.practitioner_id, appointment.starts_at, appointment.id):
+        return False
+    await retire_expired_holds(session, appointment.practitioner_id, appointment.occupied, appointment.id)
     return True
 
 
@@ -114,7 +135,7 @@ async def _rules_as_booked(session: TenantSession, appointment: Appointment) -> 
 
 
 async def expire_hold(session: TenantSession, appointment_id: UUID) -> datetime | None:
-    """Give the time of an unpaid appointment free if its hold has run out.
+    """Give the time of an unpaid or unanswered appointment free if its hold has run out.
 
     Answers when to look again if the hold goes on, else None. Unknown ids are nothing to do.
     """
@@ -133,4 +154,4 @@ async def _mark_expired(session: TenantSession, appointment: Appointment) -> Non
         appointment.status = AppointmentStatus.EXPIRED
         appointment.hold_expires_at = None
         await AppointmentRepository(session).flush()
-        record_change(session, appointment.id, ChangeKind.EXPIRED)
+        await tell_of_expiry(session, appointment)

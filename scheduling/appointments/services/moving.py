@@ -1,18 +1,22 @@
 """Moving appointments."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from scheduling.appointments.errors import AppointmentStateError
-from scheduling.appointments.events import APPOINTMENT_MOVED
+from sqlalchemy.dialects.postgresql import Range
+
+from scheduling.appointments.events import APPOINTMENT_MOVED, APPOINTMENT_REQUESTED
 from scheduling.appointments.history import Actor, ChangeKind, record_change
-from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
 from scheduling.appointments.repository import AppointmentRepository
-from scheduling.appointments.services.announcing import announce_appointment
-from scheduling.appointments.services.reading import MOVABLE, check_owner, effective_status, get_appointment
+from scheduling.appointments.services.announcing import announce_appointment, announce_freed, queue_hold_expiry, tell
+from scheduling.appointments.services.quoting import refusal_to_move
+from scheduling.appointments.services.reading import check_owner, get_appointment
 from scheduling.appointments.terms import WHOLE, percent_back
 from scheduling.availability.rules import load_rules
+from scheduling.group_sessions.seats import Attendee, take_seat
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 
@@ -30,51 +34,63 @@ async def reschedule_appointment(
     """Move a held or confirmed appointment by its service's present rules; a failure leaves it where it is.
 
     Without ``practitioner_id`` the present one is tried first, then anyone who is free. Price, hold and
-    terms stay as booked. ``client_id``: only if it is this client's, and only before it began. Raises
+    terms stay as booked. ``client_id``: only if it is this client's, and only with the notice they agreed to. Raises
     :class:`NotFoundError`, :class:`AppointmentStateError`, :class:`SlotTakenError`,
-    :class:`SlotNotOfferedError`; ``ValueError`` for a naive ``starts_at``.
+    :class:`SlotNotOfferedError`, :class:`AlreadyBookedError` (a seat); ``ValueError`` for a naive ``starts_at``.
     """
     if starts_at.tzinfo is None:
         raise ValueError("starts_at needs an offset")
     appointment = await get_appointment(session, appointment_id, client_id=client_id)
-    _check_movable(appointment, by_client=client_id is not None)
+    by_client = client_id is not None
+    check_movable(appointment, by_client=by_client)
     if appointment.starts_at == starts_at and practitioner_id in (None, appointment.practitioner_id):
         return appointment
-    rules = (await load_rules(session, appointment.service_id, include_archived=True)).at_place(
-        appointment.location_kind
-    )
+    rules = await load_rules(session, appointment.service_id, include_archived=True)
     before = {"from": appointment.starts_at.isoformat(), "from_practitioner_id": str(appointment.practitioner_id)}
+
+    left: list[tuple[UUID, Range[datetime]]] = []
 
     async def write(place: Place) -> Appointment:
         repository = AppointmentRepository(session)
         moved = check_owner(await repository.lock(appointment_id), client_id)
-        _check_movable(moved, by_client=client_id is not None)
+        check_movable(moved, by_client=by_client)
+        left.append((moved.practitioner_id, moved.occupied))
         before.update({"from": moved.starts_at.isoformat(), "from_practitioner_id": str(moved.practitioner_id)})
-        moved.refund_cap_percent = _cap_after_move(moved, by_client=client_id is not None)
+        moved.refund_cap_percent = _cap_after_move(moved, by_client=by_client)
         moved.refund_deadline = None
+        held_until, moved.hold_expires_at = moved.hold_expires_at, _hold_until(moved, place.starts_at)
         moved.practitioner_id = place.practitioner_id
         moved.starts_at, moved.ends_at, moved.occupied = place.starts_at, place.ends_at, place.occupied
         moved.overlapping = place.overlapping
+        moved.group_session_id = place.group_session_id
+        if place.group_session_id is not None:
+            moved.location_kind, moved.meeting_url = place.location_kind, place.meeting_url
         moved.attendance_confirmed_at = None
         moved.version += 1
         await repository.flush()
+        if moved.hold_expires_at != held_until:
+            await queue_hold_expiry(session, moved)
         return moved
 
-    moved = await take_time(
-        session,
-        rules,
-        starts_at,
-        write,
-        practitioner_id=practitioner_id,
-        preferred_id=appointment.practitioner_id,
-        except_id=appointment_id,
-        liberties=liberties,
-    )
+    wanted: dict[str, Any] = {
+        "practitioner_id": practitioner_id,
+        "preferred_id": appointment.practitioner_id,
+        "except_id": appointment_id,
+        "liberties": liberties,
+    }
+    if rules.capacity is None:
+        moved = await take_time(session, rules.at_place(appointment.location_kind), starts_at, write, **wanted)
+    else:  # to another session, wherever that takes place
+        who = Attendee(appointment.client_id, appointment.dependant_id)
+        moved = await take_seat(session, rules, starts_at, write, attendee=who, **wanted)
     by = actor or Actor.client(moved.client_id)
     after = {"to": starts_at.isoformat(), "to_practitioner_id": str(moved.practitioner_id)}
     record_change(session, moved.id, ChangeKind.MOVED, by, **before, **after)
+    await announce_freed(session, *left[-1])
     if moved.status == AppointmentStatus.CONFIRMED:
         await announce_appointment(session, moved, APPOINTMENT_MOVED)
+    elif moved.hold_kind == HoldKind.APPROVAL:
+        await tell(session, moved.id, moved.version, APPOINTMENT_REQUESTED)
     return moved
 
 
@@ -91,6 +107,14 @@ def _cap_after_move(appointment: Appointment, *, by_client: bool) -> int | None:
     return percent if percent < WHOLE else appointment.refund_cap_percent
 
 
-def _check_movable(appointment: Appointment, *, by_client: bool) -> None:
-    if effective_status(appointment) not in MOVABLE or (by_client and appointment.starts_at <= clock.now()):
-        raise AppointmentStateError
+def check_movable(appointment: Appointment, *, by_client: bool) -> None:
+    """Raises :class:`AppointmentStateError`, and for a client :class:`MoveTooLateError`."""
+    refusal = refusal_to_move(appointment, clock.now(), by_client=by_client)
+    if refusal is not None:
+        raise refusal
+
+
+def _hold_until(appointment: Appointment, starts_at: datetime) -> datetime | None:
+    """No hold goes on past the beginning."""
+    kept = appointment.hold_expires_at
+    return None if kept is None else min(kept, max(starts_at, clock.now()))

@@ -1,14 +1,19 @@
-"""What staff says of an appointment: how the visit went, where it takes place."""
+"""What staff says of an appointment: how the visit went, where it takes place, what they note for themselves."""
 
 from uuid import UUID
 
+from billing.payments.service import lock_payments_of_payable
+from billing.refunds.service import Paid
 from scheduling.appointments.errors import AppointmentStateError
+from scheduling.appointments.events import PAYABLE_KIND
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.reading import KEPT, check_owner
+from scheduling.appointments.terms import Terms
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import InvalidInputError
 
 
 async def record_outcome(
@@ -16,19 +21,73 @@ async def record_outcome(
 ) -> Appointment:
     """Say that the client came (``completed``) or did not (``no_show``), once the appointment has begun.
 
-    Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
+    Who did not come owes the fee of the terms, less what is here of what they paid. The one may be corrected to
+    the other, and the fee with it. Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
     """
+    check_owner(await AppointmentRepository(session).find(appointment_id), None)
+    paid = Paid.of(await lock_payments_of_payable(session, PAYABLE_KIND, appointment_id))
     appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), None)
     if appointment.status not in KEPT or appointment.starts_at > clock.now():
         raise AppointmentStateError
-    if appointment.status != status:
-        appointment.status = status
+    if appointment.status == status:
+        return appointment
+    appointment.status = status
+    appointment.no_show_fee_minor = None
+    if status == AppointmentStatus.NO_SHOW:
+        appointment.no_show_fee_minor = _fee_left(appointment, paid)
+        record_change(
+            session, appointment.id, ChangeKind.NO_SHOW, actor, no_show_fee_minor=appointment.no_show_fee_minor
+        )
+    else:
         record_change(session, appointment.id, ChangeKind(status), actor)
     return appointment
 
 
-async def set_meeting_url(session: TenantSession, appointment_id: UUID, url: str | None) -> Appointment:
-    """Where an online appointment takes place. Raises :class:`NotFoundError`."""
+def _fee_left(appointment: Appointment, paid: Paid) -> int | None:
+    """What is still owed of the fee; None where there is none, or it is paid for."""
+    fee = Terms.of(appointment).no_show_fee_minor or 0
+    return max(fee - paid.held, 0) or None
+
+
+async def waive_no_show_fee(session: TenantSession, appointment_id: UUID, reason: str, *, actor: Actor) -> int | None:
+    """Let a client who did not come off the fee; answers what it was (minor units), None if it was waived before.
+
+    Raises :class:`NotFoundError`, :class:`AppointmentStateError` where no fee is owed.
+    """
     appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), None)
+    if appointment.status != AppointmentStatus.NO_SHOW:
+        raise AppointmentStateError
+    fee = appointment.no_show_fee_minor
+    if fee is None:
+        if await AppointmentRepository(session).find_change(appointment_id, ChangeKind.FEE_WAIVED) is None:
+            raise AppointmentStateError
+        return None
+    appointment.no_show_fee_minor = None
+    record_change(session, appointment.id, ChangeKind.FEE_WAIVED, actor, no_show_fee_minor=fee, reason=reason)
+    return fee
+
+
+async def set_meeting_url(
+    session: TenantSession, appointment_id: UUID, url: str | None, *, actor: Actor | None = None
+) -> Appointment:
+    """Where an online appointment takes place.
+
+    Raises :class:`NotFoundError`, and :class:`InvalidInputError` for a seat, whose address is its session's.
+    """
+    appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), None)
+    if appointment.group_session_id is not None and appointment.meeting_url != url:
+        raise InvalidInputError(["body", "meeting_url"], "is its session's", "meeting_url_of_session")
+    if appointment.meeting_url != url and actor is not None:
+        record_change(session, appointment.id, ChangeKind.MEETING, actor)
     appointment.meeting_url = url
     return appointment
+
+
+async def set_private_notes(session: TenantSession, appointment_id: UUID, notes: str | None, *, actor: Actor) -> bool:
+    """What the staff notes about the visit, for themselves; whether that is new. Raises :class:`NotFoundError`."""
+    appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), None)
+    if appointment.private_notes == (notes or None):
+        return False
+    appointment.private_notes = notes or None
+    record_change(session, appointment.id, ChangeKind.NOTED, actor)
+    return True

@@ -1,10 +1,11 @@
 """Finding appointments, and what their state is."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Select
 
-from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.models import Appointment, AppointmentChange, AppointmentStatus, HoldKind
 from scheduling.appointments.repository import AppointmentFilter, AppointmentRepository
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -25,6 +26,12 @@ def effective_status(appointment: Appointment) -> AppointmentStatus:
     return AppointmentStatus.EXPIRED if has_lapsed(appointment) else AppointmentStatus(appointment.status)
 
 
+def awaits_approval(appointment: Appointment) -> bool:
+    """Whether it is a request that the practice may still answer."""
+    is_held = effective_status(appointment) is AppointmentStatus.HELD
+    return is_held and appointment.hold_kind == HoldKind.APPROVAL
+
+
 async def get_appointment(
     session: TenantSession, appointment_id: UUID, *, client_id: UUID | None = None
 ) -> Appointment:
@@ -37,6 +44,11 @@ async def list_appointments(
 ) -> tuple[list[Appointment], str | None]:
     """A page of appointments in order of time."""
     return await AppointmentRepository(session).page(wanted, limit=limit, cursor=cursor)
+
+
+async def list_changes(session: TenantSession, appointment_id: UUID) -> Sequence[AppointmentChange]:
+    """The history of an appointment, oldest first."""
+    return await AppointmentRepository(session).changes(appointment_id)
 
 
 def clients_of_practitioner(practitioner_id: UUID) -> Select[tuple[UUID]]:

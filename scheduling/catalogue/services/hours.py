@@ -58,7 +58,7 @@ async def get_weekly_hours(session: TenantSession, slot_id: UUID) -> RecurringTi
 async def create_weekly_hours(session: TenantSession, new: RecurringTimeSlotCreate) -> RecurringTimeSlot:
     """New weekly hours. Raises :class:`InvalidInputError`."""
     await _check_owner(session, new.practitioner_id)
-    slot = RecurringTimeSlot(id=new_id(), created_at=clock.now(), **_columns(new.model_dump()))
+    slot = RecurringTimeSlot(id=new_id(), created_at=clock.now(), **_columns(dict(new)))
     _check_hours(slot)
     await CatalogueRepository(session).add(slot)
     return slot
@@ -160,7 +160,7 @@ async def change_block(session: TenantSession, slot_id: UUID, patch: BlockedTime
 
 async def _create_period(session: TenantSession, kind: type[PeriodT], new: TimeSlotCreate) -> PeriodT:
     await _check_owner(session, new.practitioner_id)
-    period = kind(id=new_id(), created_at=clock.now(), **new.model_dump())
+    period = kind(id=new_id(), created_at=clock.now(), **dict(new))
     _check_period(period)
     await CatalogueRepository(session).add(period)
     return period
@@ -204,7 +204,7 @@ async def create_recurring_block(
 ) -> RecurringBlockedTimeSlot:
     """A new one; appointments in it are left alone. Raises :class:`InvalidInputError`."""
     await _check_owner(session, new.practitioner_id)
-    slot = RecurringBlockedTimeSlot(id=new_id(), created_at=clock.now(), **new.model_dump())
+    slot = RecurringBlockedTimeSlot(id=new_id(), created_at=clock.now(), **dict(new))
     _check_recurring_block(slot)
     await CatalogueRepository(session).add(slot)
     return slot

@@ -117,6 +117,14 @@ async def hold_client(session: TenantSession, client_id: UUID) -> Client:
     return client
 
 
+async def lock_client(session: TenantSession, client_id: UUID) -> Client:
+    """The same, kept from everybody else: what counts a client's things takes turns. Raises :class:`NotFoundError`."""
+    client = await AccountRepository(session).lock_account(AccountKind.CLIENT, client_id)
+    if not isinstance(client, Client) or client.erased_at is not None:
+        raise NotFoundError
+    return client
+
+
 async def is_erased(session: TenantSession, client_id: UUID) -> bool:
     """Whether a client's data have been erased, as of this moment."""
     return await AccountRepository(session).is_erased(client_id)

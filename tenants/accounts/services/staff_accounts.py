@@ -1,5 +1,6 @@
 """Staff: inviting, accepting, changing, finding them."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
@@ -28,6 +29,12 @@ async def get_staff(session: TenantSession, staff_id: UUID) -> Staff:
     if staff is None:
         raise NotFoundError
     return staff
+
+
+async def find_staff_names(session: TenantSession, staff_ids: Collection[UUID]) -> dict[UUID, str]:
+    """First and last names by id, of those that there are, whether they still work here or not."""
+    found = await AccountRepository(session).find_staff_members(staff_ids)
+    return {one.id: f"{one.first_name} {one.last_name}".strip() for one in found}
 
 
 async def list_staff(

@@ -78,8 +78,9 @@ class TestBooking:
         assert answer.status_code == 201
         made = answer.json()
         assert set(made) == {
-            "id", "status", "service_id", "practitioner_id", "client_id", "dependant_id", "starts_at", "ends_at",
-            "price", "amount_due", "hold_expires_at", "location_kind", "meeting_url", "notes", "created_at",
+            "id", "status", "service_id", "practitioner_id", "client_id", "dependant_id", "group_session_id",
+            "starts_at", "ends_at", "price", "amount_due", "hold_expires_at", "location_kind", "meeting_url",
+            "notes", "created_at", "awaiting_approval", "no_show_fee", "series_id", "attendance_confirmed",
         }  # fmt: skip
         assert made["status"] == "confirmed"
         assert made["practitioner_id"] == str(offer.practitioner_id)

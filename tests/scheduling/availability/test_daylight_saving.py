@@ -41,7 +41,11 @@ async def test_nine_to_one_stays_nine_to_one_when_the_clocks_change(session: Ten
         for changed in days:
             with clock.at(datetime.combine(changed - timedelta(days=10), time(), UTC)):
                 slots = await list_slots(
-                    session, await load_rules(session, service.id), changed - timedelta(days=1), changed + timedelta(days=2), zone
+                    session,
+                    await load_rules(session, service.id),
+                    changed - timedelta(days=1),
+                    changed + timedelta(days=2),
+                    zone,
                 )
             expected = [
                 datetime.combine(changed + timedelta(days=n), at, zone).timestamp() for n in (-1, 0, 1) for at in local
@@ -121,7 +125,9 @@ async def test_hours_across_the_change_last_as_long_as_the_night_does(session: T
     for year in YEARS:
         for changed, hours in zip(change_days(zone, year), (5, 7), strict=True):
             with clock.at(datetime.combine(changed - timedelta(days=10), time(), UTC)):
-                slots = await list_slots(session, await load_rules(session, service.id), changed, changed + timedelta(days=1), zone)
+                slots = await list_slots(
+                    session, await load_rules(session, service.id), changed, changed + timedelta(days=1), zone
+                )
             walls = [datetime.fromtimestamp(start, zone).hour for start in slots[practitioner.id]]
             assert len(walls) == hours
             # In spring one hour of the wall clock is missing, in autumn one comes twice.

@@ -38,6 +38,19 @@ async def test_the_catalogue_shows_what_is_offered_and_hides_what_is_archived(
                 "buffer_after_minutes": 0,
                 "location_kinds": ["practice", "online"],
                 "practitioner_ids": [str(here.id)],
+                "practitioners": [
+                    {"id": str(here.id), "price": {"amount": 6000, "currency": "EUR"}, "duration_minutes": 60}
+                ],
+                "requires_approval": False,
+                "capacity": None,
+                "colour": None,
+                "position": 0,
+                "cancellation_policy": {
+                    "cancel_notice_hours": 0,
+                    "move_notice_hours": 0,
+                    "refund_tiers": [{"hours_before": 24, "percent": 100}],
+                    "no_show_fee": None,
+                },
             }
         ],
         "next_cursor": None,

@@ -170,7 +170,8 @@ class TestMoneyInTime:
         await desk.confirm(payment)
         async with desk.runtime.database.tenant(desk.practice) as session:
             row = await session.get_one(type(appointment), appointment.id)
-            row.cancellation_notice_hours = 720
+            assert row.terms is not None
+            row.terms = row.terms | {"tiers": [{"hours_before": 720, "percent": 100}]}
         await desk.cancel(appointment)
         await desk.confirm(payment)
         await desk.run()

@@ -327,6 +327,9 @@ class TestTheSealedRecord:
     async def test_is_opened_by_an_owner_with_a_reason_and_the_audit_trail_says_so(
         self, runtime: Runtime, practice: TenantContext, here: httpx.AsyncClient, trail: Trail
     ) -> None:
+        annotation = "Anotación subjetiva"
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Appointment, trail.visit_id)).private_notes = annotation
         receipt = await erase(here)
         owner = await make_staff_member(runtime, practice)
         path = f"/api/v1/admin/erasures/{receipt['id']}/unseal"
@@ -337,6 +340,9 @@ class TestTheSealedRecord:
         for kept in (FIRST, LAST, EMAIL, OLD_NOTE, CHILD):
             assert kept in record, kept
         assert NOTE not in record  # of a visit that never took place
+        assert annotation in record
+        async with runtime.database.tenant(practice) as session:
+            assert (await session.get_one(Appointment, trail.visit_id)).private_notes is None
         trail_of_staff = (await here.get("/api/v1/admin/audit", headers=owner.headers)).json()["items"]
         opened = [line for line in trail_of_staff if line["action"] == "erasure.unsealed"]
         assert [line["detail"]["reason"] for line in opened] == ["Juzgado nº 3, oficio 12"]

@@ -15,7 +15,7 @@ from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.security.devices import Device
 from todoenbalance.kit.web.context import context_of
 
-_MAX_FIELDS = 300
+_MAX_FIELDS = 500
 
 
 class Page:

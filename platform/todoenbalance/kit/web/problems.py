@@ -72,6 +72,7 @@ def problem_response(
     detail: str,
     errors: list[dict[str, Any]] | None = None,
     headers: Mapping[str, str] | None = None,
+    extension: Mapping[str, Any] | None = None,
 ) -> Response:
     """A problem document as an answer, or a page that says the same to a browser outside the API's paths."""
     if wants_page(request):
@@ -87,6 +88,7 @@ def problem_response(
         "code": code,
         "request_id": context.request_id if context else "",
     }
+    body |= extension or {}
     if errors is not None:
         body["errors"] = errors
     return JSONResponse(body, status, headers=dict(headers or {}), media_type="application/problem+json")
@@ -103,6 +105,7 @@ def render_problem(request: Request, problem: ProblemError) -> Response:
         detail=problem.detail(context.locale if context else "en"),
         errors=problem.errors if isinstance(problem, InvalidInputError) else None,
         headers=problem.headers,
+        extension=problem.extension,
     )
 
 
