@@ -1,9 +1,11 @@
 """Who waits for a time, for staff: ``/admin/waitlist``.
 
-Seen with `view_calendar`, by practitioners as far as they see clients; changed by those who may change calendars.
+Seen with `view_calendar`, by practitioners as far as they see clients and could give what these wait for; changed by
+those who may change calendars.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -34,6 +36,13 @@ router = APIRouter(
 )
 
 
+def narrow(sight: CalendarSight, wanted: WaitlistFilter) -> WaitlistFilter:
+    """The same question, about the entries that they may see: what a client wants of a colleague is not theirs."""
+    if sight.sees_all:
+        return wanted
+    return replace(wanted, among=sight.among_clients(), open_to=sight.own_id)
+
+
 @router.get("", responses=responses(InvalidInputError))
 async def list_waitlist_entries(
     sight: Sight,
@@ -45,15 +54,14 @@ async def list_waitlist_entries(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[WaitlistEntryAdminRead]:
-    """Who waits, first come first; of the clients that the caller may know of."""
+    """Who waits, first come first; of the clients, and for the times, that the caller may know of."""
     wanted = WaitlistFilter(
         client_id=client_id,
         service_id=service_id,
         practitioner_id=practitioner_id,
         statuses=statuses or (),
-        among=sight.among_clients(),
     )
-    rows, following = await service.list_entries(session, wanted, limit=limit, cursor=cursor)
+    rows, following = await service.list_entries(session, narrow(sight, wanted), limit=limit, cursor=cursor)
     return Page(items=await describe_for_staff(session, sight, rows), next_cursor=following)
 
 
@@ -100,9 +108,11 @@ async def remove_waitlist_entry(entry_id: UUID, editor: Editor, session: TenantS
 
 async def remove_entry(session: TenantSession, editor: CalendarEditor, entry_id: UUID, request_id: str | None) -> None:
     """By the rules of the endpoint, for its page too. Raises :class:`NotFoundError`, :class:`ForbiddenError`."""
-    entry = await service.get_entry(session, entry_id)
     sight = await look_of(editor.staff, session)
-    await get_client(session, entry.client_id, among=sight.among_clients())
+    found, _cursor = await service.list_entries(session, narrow(sight, WaitlistFilter(entry_id=entry_id)), limit=1)
+    if not found:
+        raise NotFoundError
+    entry = found[0]
     shown = (await service.describe_entries(session, [entry], WaitlistEntryAdminRead))[0]
     if entry.practitioner_id is not None:
         editor.check(entry.practitioner_id)

@@ -19,12 +19,13 @@ from client_portal.page import SignedIn, Visitor, VisitorPage
 from client_portal.paying import start_paying
 from client_portal.terms import terms_before
 from client_portal.times import find_week
-from client_portal.views import cancellation_terms, method_choices, place_words, price_words
+from client_portal.views import AppointmentView, cancellation_terms, method_choices, place_words, price_words
 from notifications.formats import describe, zone_label
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.placement import Prospect, foresee
 from scheduling.appointments.schemas import AppointmentRead, BookingRequest
 from scheduling.appointments.services.booking import book_appointment
+from scheduling.appointments.services.moving import within_reach
 from scheduling.appointments.terms import Terms
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.catalogue.models import Practitioner, Service
@@ -146,15 +147,18 @@ async def render_times(
     *,
     address: str,
     problem: ProblemError | None = None,
-    **values: Any,
+    moving: AppointmentView | None = None,
 ) -> Response:
-    """The page of free times: to book at, or, with another ``address``, to move an appointment to."""
+    """The page of free times: to book at, or, with another ``address``, to move an appointment to (``moving``)."""
+    rules = await load_rules(page.session, service.id)
+    if moving is not None:
+        rules = within_reach(rules, moving.row)
     everyone, _cursor = await list_practitioners(page.session, limit=_MOST_ON_A_PAGE)
-    people: list[PractitionerRead] = [one for one in everyone if service.id in one.service_ids]
+    people: list[PractitionerRead] = [one for one in everyone if one.id in rules.people]
     if choice.practitioner_id is not None:
         await get_offered_practitioner(page.session, choice.practitioner_id)
     zone = ZoneInfo(choice.timezone)
-    week = await find_week(page.session, service, zone, first_day, choice.practitioner_id, page.locale)
+    week = await find_week(page.session, rules, zone, first_day, choice.practitioner_id, page.locale)
     return page.render(
         "times.html",
         status=problem.status if problem is not None else 200,
@@ -168,7 +172,7 @@ async def render_times(
         zone_words=zone_label(clock.now().astimezone(zone), choice.timezone, page.locale),
         zones=list(dict.fromkeys([choice.timezone, *zone_choices()])),
         address=address,
-        **{"moving": None, **values},
+        moving=moving,
     )
 
 

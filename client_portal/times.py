@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_interval, format_skeleton, format_time, get_timezone_gmt
 
-from scheduling.availability.rules import Rules, load_rules
+from scheduling.availability.rules import Rules
 from scheduling.availability.service import LONGEST_LIST_DAYS, find_slots
-from scheduling.catalogue.models import Service
 from scheduling.fields import LAST_DAY, midnight
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -57,7 +56,7 @@ class Week:
 
 async def find_week(
     session: TenantSession,
-    service: Service,
+    rules: Rules,
     zone: ZoneInfo,
     wished: date | None,
     practitioner_id: UUID | None,
@@ -65,9 +64,8 @@ async def find_week(
 ) -> Week:
     """The week from ``wished`` on, but none of the past and none beyond what may be booked."""
     today = clock.now().astimezone(zone).date()
-    last = min(today + timedelta(days=service.horizon_days), LAST_DAY - WEEK)
+    last = min(today + rules.horizon, LAST_DAY - WEEK)
     first = min(max(wished or today, today), last)
-    rules = await load_rules(session, service.id)
     starts = await _starts(session, rules, first, first + WEEK, zone, practitioner_id)
     days = [first + timedelta(days=number) for number in range(WEEK.days)]
     next_free = None

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from admin_portal.calendar_access import look_of
 from admin_portal.pages.page import SignedIn, StaffPage
-from admin_portal.waitlist import describe_for_staff, remove_entry
+from admin_portal.waitlist import describe_for_staff, narrow, remove_entry
 from notifications.formats import When, describe
 from scheduling.catalogue.service import list_all_practitioners, list_all_services
 from scheduling.waitlist import service as waitlist
@@ -50,7 +50,7 @@ async def list_waiting(
     names = {one.id: one.name for one in services}
     chosen = next((key for key in names if str(key) == service_id), None)
     sight = await look_of(page.staff, page.session)
-    wanted = WaitlistFilter(service_id=chosen, statuses=LIVE, among=sight.among_clients())
+    wanted = narrow(sight, WaitlistFilter(service_id=chosen, statuses=LIVE))
     rows, following = await waitlist.list_entries(page.session, wanted, limit=_MOST, cursor=cursor)
     people, _cursor = await list_all_practitioners(page.session, limit=_MOST)
     who = {one.id: one.name for one in people}

@@ -26,13 +26,19 @@ from todoenbalance.kit.pagination import paginate
 _NO_OVERLAP = {"ex_appointments_no_overlap", "ex_group_sessions_no_overlap"}
 
 # The status is spelled out so that the exclusion constraint's partial index serves.
+# Locked in the order of their ids, as by everybody who locks several.
 _RETIRE_HOLDS = text("""
-UPDATE appointments SET status = 'expired', hold_expires_at = NULL
-WHERE practitioner_id = CAST(:practitioner_id AS uuid)
-  AND occupied && tstzrange(CAST(:begins AS timestamptz), CAST(:ends AS timestamptz))
-  AND status = 'held' AND hold_expires_at <= CAST(:now AS timestamptz)
-  AND id IS DISTINCT FROM CAST(:except_id AS uuid)
-RETURNING id, version, hold_kind, practitioner_id, occupied
+WITH lapsed AS MATERIALIZED (
+    SELECT id FROM appointments
+    WHERE practitioner_id = CAST(:practitioner_id AS uuid)
+      AND occupied && tstzrange(CAST(:begins AS timestamptz), CAST(:ends AS timestamptz))
+      AND status = 'held' AND hold_expires_at <= CAST(:now AS timestamptz)
+      AND id IS DISTINCT FROM CAST(:except_id AS uuid)
+    ORDER BY id FOR UPDATE
+)
+UPDATE appointments a SET status = 'expired', hold_expires_at = NULL
+FROM lapsed WHERE a.id = lapsed.id
+RETURNING a.id, a.version, a.hold_kind, a.practitioner_id, a.occupied
 """)
 
 

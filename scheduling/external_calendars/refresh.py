@@ -32,6 +32,10 @@ _AHEAD = timedelta(days=740)
 _log = get_logger("scheduling.external_calendars")
 
 
+class OwnerAwayError(Exception):
+    """The practitioner is archived: nobody needs to know when they are busy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A calendar whose turn it is. ``etag`` is None where everything is to be read again."""
@@ -53,15 +57,17 @@ class Reading:
 
 
 async def begin_turn(session: TenantSession, calendar_id: UUID, due_at: datetime) -> Turn | None:
-    """What is to be read; None if the calendar is gone, or its turn is another."""
+    """What is to be read; None if the calendar is gone, or its turn is another. Raises :class:`OwnerAwayError`."""
     calendars = ExternalCalendarRepository(session)
     calendar = await calendars.find(calendar_id)
     if calendar is None or calendar.due_at != due_at:
         return None
+    owner = await calendars.owner_of(calendar)
+    if owner.archived:
+        raise OwnerAwayError
     # Unchanged since yesterday, a file still means other days than yesterday: once a day it is read anew.
     is_todays = calendar.refreshed_at is not None and calendar.refreshed_at.date() == clock.now().date()
-    zone = await calendars.zone_of(calendar.practitioner_id)
-    return Turn(calendar.id, due_at, calendar.address, calendar.etag if is_todays else None, zone)
+    return Turn(calendar.id, due_at, calendar.address, calendar.etag if is_todays else None, owner.timezone)
 
 
 async def read_calendar(runtime: Runtime, tenant_key: str, turn: Turn) -> Reading:

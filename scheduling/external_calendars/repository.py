@@ -43,11 +43,9 @@ class ExternalCalendarRepository:
         statement = select(Practitioner).where(Practitioner.id == practitioner_id).with_for_update(key_share=True)
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def zone_of(self, practitioner_id: UUID) -> str:
-        """The practitioner's time zone."""
-        return (
-            await self._session.execute(select(Practitioner.timezone).where(Practitioner.id == practitioner_id))
-        ).scalar_one()
+    async def owner_of(self, calendar: ExternalCalendar) -> Practitioner:
+        """Whose it is."""
+        return await self._session.get_one(Practitioner, calendar.practitioner_id)
 
     async def count(self, practitioner_id: UUID) -> int:
         """How many a practitioner has."""

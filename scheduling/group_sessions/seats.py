@@ -15,9 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from billing.payments.service import request_abandon
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.events import PAYABLE_KIND
-from scheduling.appointments.history import ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place
+from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, tell_of_expiry
 from scheduling.appointments.repository import is_overlap
 from scheduling.availability.rules import Rules
 from scheduling.group_sessions.errors import AlreadyBookedError
@@ -148,7 +147,7 @@ async def retire_lapsed_seats(session: TenantSession, group_id: UUID, *, except_
         seat.hold_expires_at = None
     await repository.flush()
     for seat in lapsed:
-        record_change(session, seat.id, ChangeKind.EXPIRED)
+        await tell_of_expiry(session, seat)
         await request_abandon(session, PAYABLE_KIND, seat.id)
 
 

@@ -19,13 +19,16 @@ LIVE = (WaitlistStatus.WAITING, WaitlistStatus.OFFERED)
 
 @dataclass(frozen=True, slots=True)
 class WaitlistFilter:
-    """Which entries are asked for. ``among``: only of these clients; None is everybody."""
+    """Which entries are asked for. ``among``: only of these clients; None is everybody. ``open_to``: only what this
+    practitioner could give."""
 
     client_id: UUID | None = None
     service_id: UUID | None = None
     practitioner_id: UUID | None = None
     statuses: Collection[WaitlistStatus] = ()
     among: Select[tuple[UUID]] | None = None
+    open_to: UUID | None = None
+    entry_id: UUID | None = None
 
 
 class WaitlistRepository:
@@ -77,13 +80,7 @@ class WaitlistRepository:
             .where(WaitlistEntry.status == WaitlistStatus.WAITING, ~Service.archived)
         )
         if practitioner_id is not None:
-            offered = select(ServicePractitioner.service_id).where(
-                ServicePractitioner.practitioner_id == practitioner_id
-            )
-            statement = statement.where(
-                WaitlistEntry.service_id.in_(offered),
-                or_(WaitlistEntry.practitioner_id.is_(None), WaitlistEntry.practitioner_id == practitioner_id),
-            )
+            statement = statement.where(_is_open_to(practitioner_id))
         if first_day is not None:
             statement = statement.where(WaitlistEntry.last_day >= first_day)
         if last_day is not None:
@@ -156,8 +153,19 @@ class WaitlistRepository:
             statement = statement.where(WaitlistEntry.status.in_(wanted.statuses))
         if wanted.among is not None:
             statement = statement.where(WaitlistEntry.client_id.in_(wanted.among))
+        if wanted.open_to is not None:
+            statement = statement.where(_is_open_to(wanted.open_to))
+        if wanted.entry_id is not None:
+            statement = statement.where(WaitlistEntry.id == wanted.entry_id)
         keys = [WaitlistEntry.created_at, WaitlistEntry.id]
         return await paginate(self._session, statement, keys, limit=limit, cursor=cursor)
+
+
+def _is_open_to(practitioner_id: UUID) -> ColumnElement[bool]:
+    """For a service that this practitioner offers, and with them or with anybody."""
+    offered = select(ServicePractitioner.service_id).where(ServicePractitioner.practitioner_id == practitioner_id)
+    would_take = or_(WaitlistEntry.practitioner_id.is_(None), WaitlistEntry.practitioner_id == practitioner_id)
+    return and_(WaitlistEntry.service_id.in_(offered), would_take)
 
 
 def _either_open(one: InstrumentedAttribute[Any], another: InstrumentedAttribute[Any]) -> ColumnElement[bool]:

@@ -15,11 +15,16 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.publish import publish
 
 SWEEP_EVERY = timedelta(minutes=15)
+OVERDUE_AFTER = timedelta(hours=2)
 
 
 async def ensure_sweep(session: TenantSession) -> None:
-    """Have the list gone through while somebody waits. The lock makes this and the chain's end take turns."""
-    if await lock_waitlist_sweep(session) is None:
+    """Have the list gone through while somebody waits. The lock makes this and the chain's end take turns.
+
+    A chain whose row is long overdue (parked after too many failures) is begun anew; the old row counts no more.
+    """
+    due_at = await lock_waitlist_sweep(session)
+    if due_at is None or due_at + OVERDUE_AFTER < clock.now():
         await _queue(session, clock.now() + SWEEP_EVERY)
 
 

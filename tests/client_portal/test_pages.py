@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from client_portal.router import PARTS
 from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.catalogue.models import ServicePractitioner
 from tenants.accounts.models import Client
 from tenants.accounts.services import client_accounts
 from tenants.settings.service import update_practice_settings
@@ -21,7 +22,7 @@ from tests.support.events import run_due_events
 from tests.support.pages import HTML, assert_sober, form_of, posting_paths, sign_in, submit
 from tests.support.practices import PASSWORD, make_client
 from tests.support.problems import assert_problem
-from tests.support.scheduling import Offer, make_offer, stored
+from tests.support.scheduling import Offer, make_offer, make_practitioner, stored
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.operators.service import suspend_tenant
@@ -171,6 +172,21 @@ class TestBooking:
         page = await browser.get(f"{own.group()}/return")
         assert "The payment is on its way" in page.text
         assert_sober(page)
+
+    async def test_nobody_dearer_is_offered_to_move_to(
+        self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer
+    ) -> None:
+        browser = await signed_in(http, runtime, practice)
+        address = await book(browser, offer)
+        async with runtime.database.tenant(practice) as session:
+            for name, price_minor in (("Carmen Cara", 9000), ("Bea Barata", 3000)):
+                other = await make_practitioner(session, name=name)
+                session.add(
+                    ServicePractitioner(service_id=offer.service_id, practitioner_id=other.id, price_minor=price_minor)
+                )
+        times = await browser.get(f"{address}/move")
+        assert "Bea Barata" in times.text
+        assert "Carmen Cara" not in times.text
 
     async def test_moving_and_cancelling(
         self, http: HttpFactory, runtime: Runtime, practice: TenantContext, offer: Offer

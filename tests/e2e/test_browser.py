@@ -166,7 +166,7 @@ def set_up(visit: Visit, invitation: str) -> None:
     page.get_by_role("link", name="Add a service").click()
     page.get_by_label("Name", exact=True).fill("First visit")
     page.get_by_label("Description").fill("We get to know each other and make a plan.")
-    page.get_by_label("Price in EUR").fill("45")
+    page.get_by_label("Price in EUR", exact=True).fill("45")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name=re.compile("First visit"))).to_contain_text("€45.00")
     page.get_by_role("link", name="Start").click()

@@ -10,6 +10,7 @@ from scheduling.appointments.models import Appointment, AppointmentStatus, HoldK
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_appointment, queue_hold_expiry, tell
 from scheduling.appointments.services.cancelling import end_appointment
+from scheduling.appointments.services.locking import lock_with_practitioner
 from scheduling.appointments.services.reading import awaits_approval, check_owner
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
@@ -19,12 +20,11 @@ from todoenbalance.kit.database import TenantSession
 async def approve_request(session: TenantSession, appointment_id: UUID, *, actor: Actor) -> Appointment:
     """Say yes: it is confirmed, or held a while longer for what is due to be paid. Safe to repeat.
 
-    The row's lock decides between this, a no, and the hold's end: who comes second finds a request no more. Its
-    time is taken already, so nobody else's lock is needed. Raises :class:`NotFoundError`,
-    :class:`AppointmentStateError`.
+    The row's lock decides between this, a no, and the hold's end: who comes second finds a request no more.
+    Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
     """
     repository = AppointmentRepository(session)
-    appointment = check_owner(await repository.lock(appointment_id), None)
+    appointment = await lock_with_practitioner(session, appointment_id)
     if not awaits_approval(appointment):
         is_live = appointment.status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED)
         if is_live and await repository.find_change(appointment.id, ChangeKind.APPROVED) is not None:

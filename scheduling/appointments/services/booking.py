@@ -16,7 +16,7 @@ from scheduling.availability.rules import Rules, load_rules
 from scheduling.catalogue.models import Service
 from scheduling.catalogue.service import get_offered_service
 from scheduling.group_sessions.seats import Attendee, take_seat
-from tenants.accounts.services.client_accounts import hold_client
+from tenants.accounts.services.client_accounts import hold_client, lock_client
 from tenants.accounts.services.dependants import hold_dependant
 from tenants.settings.models import PracticeSettings
 from tenants.settings.service import get_practice_settings
@@ -116,20 +116,24 @@ async def book_appointment(
         dependant_id=dependant_id,
         assigned=assigned,
     )
-    await hold_wish(session, wish)
+    actor = actor or Actor.client(client_id)
+    await hold_wish(session, wish, takes_turns=actor.kind is ActorKind.CLIENT)
     offer = await Offer.load(session, service_id)
-    return await place_booking(session, offer, wish, actor or Actor.client(client_id), liberties=liberties)
+    return await place_booking(session, offer, wish, actor, liberties=liberties)
 
 
-async def hold_wish(session: TenantSession, wish: Wish) -> None:
+async def hold_wish(session: TenantSession, wish: Wish, *, takes_turns: bool) -> None:
     """Lock the client's account, first of all locks: an erasure waits for this booking, or this finds it erased.
+
+    ``takes_turns``: nobody else does so meanwhile, because what the client has already is about to be looked at
+    (how many holds, what else at that time).
 
     Raises :class:`NotFoundError`, :class:`InvalidInputError` for a dependant who is not theirs; ``ValueError`` for
     a naive ``starts_at``.
     """
     if wish.starts_at.tzinfo is None:
         raise ValueError("starts_at needs an offset")
-    await hold_client(session, wish.client_id)
+    await (lock_client if takes_turns else hold_client)(session, wish.client_id)
     if wish.dependant_id is not None:
         await hold_dependant(session, wish.client_id, wish.dependant_id)
 
@@ -151,7 +155,8 @@ async def place_booking(
     """
     check_location(offer.service, wish.location_kind)
     by_client = actor.kind is ActorKind.CLIENT
-    prices = [one.price_minor for one in offer.rules.people.values()]
+    asked = offer.rules if wish.practitioner_id is None else offer.rules.of_people([wish.practitioner_id])
+    prices = [one.price_minor for one in asked.people.values()]
     waits = offer.service.requires_approval or any(offer.due_minor(price) for price in prices)
     if waits and by_client and await AppointmentRepository(session).count_holds(wish.client_id) >= MAX_HOLDS:
         raise TooManyHoldsError

@@ -13,10 +13,11 @@ from scheduling.appointments.models import Appointment, AppointmentStatus, HoldK
 from scheduling.appointments.placement import retire_expired_holds, tell_of_expiry
 from scheduling.appointments.repository import AppointmentRepository, is_overlap
 from scheduling.appointments.services.announcing import announce_appointment
-from scheduling.appointments.services.reading import KEPT, check_owner, effective_status, has_lapsed
+from scheduling.appointments.services.locking import lock_with_practitioner
+from scheduling.appointments.services.reading import KEPT, effective_status, has_lapsed
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.availability.service import is_still_free
-from scheduling.group_sessions.seats import has_room_for, lock_session
+from scheduling.group_sessions.seats import has_room_for
 from tenants.accounts.services.client_accounts import is_erased
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -52,7 +53,7 @@ async def confirm_offline(session: TenantSession, appointment_id: UUID, *, actor
 
 
 async def _confirm(session: TenantSession, appointment_id: UUID, how: str, actor: Actor = SYSTEM) -> ConfirmOutcome:
-    appointment = await _lock_with_practitioner(session, appointment_id)
+    appointment = await lock_with_practitioner(session, appointment_id)
     if appointment.status == AppointmentStatus.CANCELLED:
         return ConfirmOutcome.NOT_BOOKABLE
     if appointment.status in KEPT:
@@ -73,22 +74,6 @@ async def _confirm(session: TenantSession, appointment_id: UUID, how: str, actor
     record_change(session, appointment.id, ChangeKind.CONFIRMED, actor, how=how)
     await announce_appointment(session, appointment, APPOINTMENT_CONFIRMED)
     return ConfirmOutcome.CONFIRMED
-
-
-async def _lock_with_practitioner(session: TenantSession, appointment_id: UUID) -> Appointment:
-    """The appointment locked after its practitioner and its session; tried anew if it moved in between."""
-    repository = AppointmentRepository(session)
-    while True:
-        seen = check_owner(await repository.find(appointment_id), None)
-        practitioner_id, group_id = seen.practitioner_id, seen.group_session_id
-        savepoint = await session.begin_nested()
-        await repository.lock_practitioner(practitioner_id)
-        await lock_session(session, group_id)
-        appointment = check_owner(await repository.lock(appointment_id), None)
-        if (appointment.practitioner_id, appointment.group_session_id) == (practitioner_id, group_id):
-            await savepoint.commit()
-            return appointment
-        await savepoint.rollback()
 
 
 async def _retake(session: TenantSession, appointment: Appointment) -> bool:

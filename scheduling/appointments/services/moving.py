@@ -12,10 +12,10 @@ from scheduling.appointments.models import Appointment, AppointmentStatus, HoldK
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_appointment, announce_freed, queue_hold_expiry, tell
-from scheduling.appointments.services.quoting import refusal_to_move
+from scheduling.appointments.services.quoting import refusal_to_cancel, refusal_to_move
 from scheduling.appointments.services.reading import check_owner, get_appointment
 from scheduling.appointments.terms import WHOLE, percent_back
-from scheduling.availability.rules import load_rules
+from scheduling.availability.rules import Rules, load_rules
 from scheduling.group_sessions.seats import Attendee, take_seat
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -34,7 +34,8 @@ async def reschedule_appointment(
     """Move a held or confirmed appointment by its service's present rules; a failure leaves it where it is.
 
     Without ``practitioner_id`` the present one is tried first, then anyone who is free. Price, hold and
-    terms stay as booked. ``client_id``: only if it is this client's, and only with the notice they agreed to. Raises
+    terms stay as booked. ``client_id``: only if it is this client's, only with the notice they agreed to, and to
+    nobody dearer (:func:`within_reach`). Raises
     :class:`NotFoundError`, :class:`AppointmentStateError`, :class:`SlotTakenError`,
     :class:`SlotNotOfferedError`, :class:`AlreadyBookedError` (a seat); ``ValueError`` for a naive ``starts_at``.
     """
@@ -46,6 +47,8 @@ async def reschedule_appointment(
     if appointment.starts_at == starts_at and practitioner_id in (None, appointment.practitioner_id):
         return appointment
     rules = await load_rules(session, appointment.service_id, include_archived=True)
+    if by_client:
+        rules = within_reach(rules, appointment)
     before = {"from": appointment.starts_at.isoformat(), "from_practitioner_id": str(appointment.practitioner_id)}
 
     left: list[tuple[UUID, Range[datetime]]] = []
@@ -94,6 +97,16 @@ async def reschedule_appointment(
     return moved
 
 
+def within_reach(rules: Rules, appointment: Appointment) -> Rules:
+    """With whom a client may have it when they move it themselves: as now, or anyone who does not ask more.
+
+    The price stays as booked, so moving to someone dearer would be a way to have them for another's price.
+    """
+    present = rules.people.get(appointment.practitioner_id)
+    most = appointment.price_minor if present is None else max(appointment.price_minor, present.price_minor)
+    return rules.of_people(key for key, one in rules.people.items() if one.price_minor <= most)
+
+
 def _cap_after_move(appointment: Appointment, *, by_client: bool) -> int | None:
     """A client who moves keeps no more of the right to money back than they had, or moving would buy it back.
 
@@ -103,7 +116,9 @@ def _cap_after_move(appointment: Appointment, *, by_client: bool) -> int | None:
         return None
     if appointment.status != AppointmentStatus.CONFIRMED:
         return appointment.refund_cap_percent
-    percent = percent_back(appointment, clock.now())
+    now = clock.now()
+    # Who may not cancel any more has no right to money back, whatever the tiers say.
+    percent = 0 if refusal_to_cancel(appointment, now, by_client=True) else percent_back(appointment, now)
     return percent if percent < WHOLE else appointment.refund_cap_percent
 
 

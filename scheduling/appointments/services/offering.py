@@ -16,11 +16,13 @@ from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_appointment
+from scheduling.appointments.services.locking import lock_with_practitioner
 from scheduling.appointments.services.reading import KEPT, has_lapsed
 from tenants.settings.models import PracticeSettings
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
 
 
 class OfferState(StrEnum):
@@ -50,9 +52,12 @@ def state_of(appointment: Appointment | None) -> OfferState:
 
 
 async def lock_offer(session: TenantSession, appointment_id: UUID) -> Appointment | None:
-    """An offered time, locked after its payments."""
+    """An offered time, locked after its payments and its practitioner; None if it is not there any more."""
     await lock_payments_of_payable(session, PAYABLE_KIND, appointment_id)
-    return await AppointmentRepository(session).lock(appointment_id)
+    try:
+        return await lock_with_practitioner(session, appointment_id)
+    except NotFoundError:
+        return None
 
 
 async def find_offers(session: TenantSession, appointment_ids: Collection[UUID]) -> Mapping[UUID, Appointment]:
@@ -83,9 +88,12 @@ async def accept_offer(session: TenantSession, appointment_id: UUID, *, actor: A
 
     Its payments are locked by the caller, or there are none that could be settling: an open offer has none.
     """
-    appointment = await AppointmentRepository(session).lock(appointment_id)
+    try:
+        appointment = await lock_with_practitioner(session, appointment_id)
+    except NotFoundError as error:
+        raise OfferOverError from error
     state = state_of(appointment)
-    if appointment is None or state in (OfferState.LAPSED, OfferState.GONE):
+    if state in (OfferState.LAPSED, OfferState.GONE):
         raise OfferOverError
     if state is not OfferState.OPEN:
         return appointment

@@ -127,10 +127,10 @@ async def book_series(
     :class:`SeriesConflictsError`, :class:`SeriesNotOfferedError`, :class:`SeriesNeedsPaymentError`,
     :class:`SlotNotOfferedError` (nobody offers it), :class:`TooManyHoldsError`, and as booking does.
     """
-    await hold_wish(session, wish)
+    by_client = actor.kind is ActorKind.CLIENT
+    await hold_wish(session, wish, takes_turns=by_client)
     offer = await Offer.load(session, service_id)
     plans = await _plans(session, offer, wish, pattern, liberties)
-    by_client = actor.kind is ActorKind.CLIENT
     _check_payable(offer, plans[0], by_client=by_client)
     if offer.service.requires_approval and by_client:
         holds = await AppointmentRepository(session).count_holds(wish.client_id)

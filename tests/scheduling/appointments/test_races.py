@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from scheduling.appointments.models import Appointment
-from scheduling.appointments.services.booking import book_appointment
+from scheduling.appointments.services.booking import MAX_HOLDS, book_appointment
 from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_paid
 from scheduling.appointments.services.moving import reschedule_appointment
 from scheduling.catalogue.models import Practitioner
@@ -244,6 +244,15 @@ async def test_two_appointments_can_change_places_with_others_in_between(
         rows = (await session.scalars(select(Appointment))).all()
     assert len(rows) == 2
     assert len({(row.practitioner_id, row.starts_at) for row in rows}) == 2
+
+
+async def test_a_client_who_books_twenty_times_at_once_holds_no_more_than_one_may(
+    runtime: Runtime, practice: TenantContext
+) -> None:
+    offer = await make_offer(runtime, practice, price_minor=6000)
+    client = await make_client(runtime, practice)
+    found = await outcomes(*(book(runtime, practice, client, offer, TEN + timedelta(days=n)) for n in range(20)))
+    assert found == {"done": MAX_HOLDS, "too_many_holds": 20 - MAX_HOLDS}
 
 
 async def test_one_key_sent_twice_at_once_is_one_booking(

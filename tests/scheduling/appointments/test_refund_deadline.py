@@ -1,6 +1,7 @@
 """Moving an appointment does not buy back the right to cancel for free."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,9 +21,11 @@ MONDAY, NEXT_MONDAY = datetime(2027, 3, 1, 10, tzinfo=MADRID), datetime(2027, 3,
 NOTICE = timedelta(hours=24)
 
 
-async def booked(session: TenantSession, runtime: Runtime, practice: TenantContext) -> tuple[UUID, UUID]:
+async def booked(
+    session: TenantSession, runtime: Runtime, practice: TenantContext, **service: Any
+) -> tuple[UUID, UUID]:
     client = await make_client(runtime, practice)
-    offer = await make_offer(runtime, practice)
+    offer = await make_offer(runtime, practice, **service)
     client_id = UUID(str(client.id))
     with clock.at(MONDAY - timedelta(days=7)):
         made = await book_appointment(session, client_id=client_id, service_id=offer.service_id, starts_at=MONDAY)
@@ -47,6 +50,15 @@ async def test_moved_too_late_the_deadline_stays_lost(
             moved = await reschedule_appointment(session, appointment_id, day, client_id=client_id)
         assert whole_until(moved) is None
         assert percent_back(moved, MONDAY) == 0
+
+
+async def test_who_could_not_cancel_any_more_does_not_get_there_by_moving(
+    session: TenantSession, runtime: Runtime, practice: TenantContext
+) -> None:
+    appointment_id, client_id = await booked(session, runtime, practice, cancel_notice_hours=48)
+    with clock.at(MONDAY - timedelta(hours=30)):  # money would come back until 24 hours before, to nobody
+        moved = await reschedule_appointment(session, appointment_id, NEXT_MONDAY, client_id=client_id)
+    assert percent_back(moved, MONDAY) == 0
 
 
 async def test_moved_by_staff_the_client_may_cancel_anew(

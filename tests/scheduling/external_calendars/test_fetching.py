@@ -136,7 +136,7 @@ class TestBounds:
         server.serves(gzip.compress(CONTENT), Content_Encoding=encoding)
         assert await fails(CalendarFetcher(LAPTOP), server.url()) is ReadFailure.UNREADABLE
 
-    @pytest.mark.parametrize("content", [gzip.compress(CONTENT)[:-10], b"plain"])
+    @pytest.mark.parametrize("content", [gzip.compress(CONTENT)[:-10], b"plain"], ids=["cut", "plain"])
     async def test_broken_compression_is_not_half_a_calendar(self, server: CalendarServer, content: bytes) -> None:
         server.serves(content, Content_Encoding="gzip")
         assert await fails(CalendarFetcher(LAPTOP), server.url()) is ReadFailure.UNREADABLE

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import QueuePool, delete, text
 
+from scheduling.catalogue.models import Practitioner
 from scheduling.external_calendars import refresh, service
 from scheduling.external_calendars.models import ExternalBusyTime
 from scheduling.external_calendars.schemas import ExternalCalendarPatch
@@ -150,6 +151,23 @@ class TestReading:
             await refresh_calendar(context, row.payload)
         assert len(server.asked) == 1
         assert (await stored_calendar(runtime, practice, calendar_id)).tried_at == NOON
+
+    async def test_the_calendar_of_a_practitioner_who_left_is_not_read_until_they_are_back(
+        self, runtime: Runtime, practice: TenantContext, server: CalendarServer
+    ) -> None:
+        calendar_id = await added(runtime, practice, server)
+        (row,) = await refreshes(runtime, practice)
+        owner_id = (await stored_calendar(runtime, practice, calendar_id)).practitioner_id
+        context = TenantEventContext(runtime, row.id, row.topic, 1, practice)
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Practitioner, owner_id)).archived = True
+        with pytest.raises(RetryLaterError):
+            await refresh_calendar(context, row.payload)
+        assert len(server.asked) == 1
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Practitioner, owner_id)).archived = False
+        await refresh_calendar(context, row.payload)
+        assert len(server.asked) == 2
 
     async def test_what_is_not_allowed_here_is_not_read_though_it_was_when_it_was_added(
         self, runtime: Runtime, practice: TenantContext

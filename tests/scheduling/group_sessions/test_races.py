@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from scheduling.appointments.history import Actor
+from scheduling.appointments.services.approving import approve_request
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_paid, expire_hold
 from scheduling.appointments.services.moving import reschedule_appointment
@@ -24,7 +25,7 @@ from tests.conftest import HttpFactory
 from tests.scheduling.conftest import MONDAY
 from tests.support.group_sessions import make_group_offer, plan, seats_of, stored_session, take
 from tests.support.practices import make_client
-from tests.support.scheduling import Offer, make_service, minutes
+from tests.support.scheduling import Offer, make_offer, make_service, minutes
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ProblemError
@@ -314,3 +315,28 @@ async def test_whatever_happens_at_once_leaves_every_session_in_order(
         assert await overlaps(runtime, practice) == 0
         assert await misplaced(runtime, practice) == 0
         assert await overfull(runtime, practice, now) == 0
+
+
+async def test_a_request_that_is_granted_in_its_last_moment_keeps_its_time_from_a_session(
+    runtime: Runtime, practice: TenantContext
+) -> None:
+    asked = await make_offer(runtime, practice, requires_approval=True, approval_hours=1)
+    async with runtime.database.tenant(practice) as session:
+        group = await make_service(session, asked.practitioner_id, capacity=3)
+    request = await take(runtime, practice, asked, await make_client(runtime, practice), TEN)
+    is_granted = asyncio.Event()
+
+    async def grant() -> None:
+        async with runtime.database.tenant(practice) as session:
+            with clock.at(MONDAY + minutes(59)):
+                await approve_request(session, request.id, actor=STAFF)
+            is_granted.set()
+            await asyncio.sleep(0.3)  # not committed yet
+
+    async def plan_there() -> None:
+        await is_granted.wait()
+        with clock.at(MONDAY + minutes(61)):
+            await plan(runtime, practice, Offer(asked.practitioner_id, group.id), TEN)
+
+    assert await outcomes(grant(), plan_there()) == ["done", "slot_taken"]
+    assert await overlaps(runtime, practice) == 0

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from scheduling.appointments.errors import SlotNotOfferedError
+from scheduling.appointments.events import APPOINTMENT_UNANSWERED
 from scheduling.appointments.history import SYSTEM
 from scheduling.appointments.placement import Liberties
 from scheduling.availability.rules import load_rules
@@ -17,6 +18,7 @@ from scheduling.group_sessions.services.cancelling import cancel_session
 from tenants.accounts.models import StaffRole
 from tests.conftest import HttpFactory
 from tests.scheduling.conftest import MONDAY
+from tests.support.events import queued
 from tests.support.group_sessions import make_group_offer, plan, seats_of, take
 from tests.support.practices import SignedIn, make_client, make_staff_member
 from tests.support.problems import assert_problem
@@ -228,6 +230,19 @@ class TestOpenSessions:
             assert await open_sessions(runtime, practice, offer) == []
             with pytest.raises(SlotNotOfferedError):
                 await take(runtime, practice, offer, account, TEN)
+
+
+async def test_who_asked_for_a_seat_in_vain_is_told_also_where_another_takes_it_first(
+    runtime: Runtime, practice: TenantContext
+) -> None:
+    offer = await make_group_offer(runtime, practice, capacity=1, requires_approval=True, approval_hours=1)
+    await plan(runtime, practice, offer, TEN)
+    asked = await take(runtime, practice, offer, await make_client(runtime, practice), TEN)
+    with clock.at(MONDAY + timedelta(hours=2)):
+        await take(runtime, practice, offer, await make_client(runtime, practice), TEN)
+    assert (await stored(runtime, practice, asked.id)).status == "expired"
+    told = [row.topic for row in await queued(runtime, practice) if row.payload.get("appointment_id") == str(asked.id)]
+    assert APPOINTMENT_UNANSWERED in told
 
 
 class TestMovingASeat:

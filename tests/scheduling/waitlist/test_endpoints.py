@@ -7,13 +7,13 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from scheduling.catalogue.models import Practitioner, Service
+from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner
 from tenants.accounts.models import StaffAuditEntry, StaffRole
 from tests.conftest import HttpFactory
 from tests.support.checkout import make_desk
 from tests.support.practices import SignedIn, make_client, make_staff_member
 from tests.support.problems import assert_problem
-from tests.support.scheduling import set_practice, stored
+from tests.support.scheduling import make_practitioner, make_service, set_practice, stored
 from tests.support.waitlist import DAY, Line
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
@@ -229,6 +229,28 @@ class TestStaff:
         assert (await practitioner.delete(f"{ADMIN}/{mine.id}")).status_code == 204
         await set_practice(runtime, practice, practitioners_see_all=True)
         assert len((await practitioner.get(ADMIN)).json()["items"]) == 2
+
+    async def test_a_practitioner_does_not_see_what_their_clients_want_of_a_colleague(
+        self, line: Line, http: HttpFactory, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Practitioner, line.offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # typed as object
+            colleague = await make_practitioner(session)
+            session.add(ServicePractitioner(service_id=line.offer.service_id, practitioner_id=colleague.id))
+            colleagues = await make_service(session, colleague.id, name="Trastornos alimentarios")
+        known = SignedIn(line.taken[0].client_id, "", {}, "")
+        hidden = [
+            await line.join(known, practitioner_id=colleague.id),
+            await line.join(known, service_id=colleagues.id),
+        ]
+        mine = await line.join(known, practitioner_id=line.offer.practitioner_id)
+        practitioner = http(practice, headers=staff.headers)
+        assert [one["id"] for one in (await practitioner.get(ADMIN)).json()["items"]] == [str(mine.id)]
+        for entry in hidden:
+            assert_problem(await practitioner.delete(f"{ADMIN}/{entry.id}"), 404, "not_found")
+        await set_practice(runtime, practice, practitioners_see_all=True)
+        assert len((await practitioner.get(ADMIN)).json()["items"]) == 3
 
     async def test_of_another_practice_reach_nothing(
         self, line: Line, http: HttpFactory, runtime: Runtime, other_practice: TenantContext

@@ -18,7 +18,7 @@ from scheduling.waitlist.matching import Freed, offer_freed
 from scheduling.waitlist.models import WaitlistEntry
 from tests.scheduling.conftest import MONDAY
 from tests.support.practices import make_client
-from tests.support.scheduling import minutes, stored
+from tests.support.scheduling import add_hours, make_practitioner, make_service, minutes, stored
 from tests.support.waitlist import NINE, Line
 from todoenbalance.kit import clock
 from todoenbalance.kit.runtime import Runtime
@@ -209,3 +209,18 @@ async def test_six_wishes_of_one_client_at_once_are_five(line: Line) -> None:
         return True
 
     assert Counter(await asyncio.gather(*map(join, range(8)))) == {True: service.MAX_ENTRIES, False: 3}
+
+
+async def test_a_client_who_waits_for_two_things_is_not_offered_both_for_one_hour(line: Line) -> None:
+    async with line.runtime.database.tenant(line.practice) as session:
+        other = (await make_practitioner(session)).id
+        await add_hours(session, other)
+        service_id = (await make_service(session, other, grid_minutes=60)).id
+    client = await make_client(line.runtime, line.practice)
+    await line.join(client)
+    await line.join(client, service_id=service_id)
+    await line.free(0)
+    news = [Freed(NINE, NINE + HOUR, one) for one in (line.offer.practitioner_id, other)]
+    await asyncio.gather(*(offer_freed(line.runtime.database, line.practice, one) for one in news * 3))
+    starts = [row.starts_at for row in await line.held()]
+    assert len(starts) == len(set(starts))

@@ -433,6 +433,12 @@ class TestSweeps:
             await sweep(context, {"due_at": due.isoformat()})
             assert await self.sweeps(line) == [due + minutes(15)]
 
+    async def test_a_chain_that_broke_is_begun_anew_by_who_joins_next(self, line: Line) -> None:
+        await line.join()
+        with clock.at(MONDAY + timedelta(hours=3)):  # its row was parked
+            await line.join()
+            assert (await self.sweeps(line))[-1] == MONDAY + timedelta(hours=3, minutes=15)
+
     async def test_offers_what_staff_opened_and_ends_what_is_past(self, line: Line) -> None:
         past = await line.join()
         evening = await line.join(last_day=DAY + timedelta(days=3), earliest=time(18))
