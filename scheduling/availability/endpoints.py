@@ -27,6 +27,7 @@ from scheduling.availability.service import (
     count_by_day,
     find_slots,
     next_slots,
+    off_the_loop,
 )
 from scheduling.catalogue.schemas import LocationKind
 from scheduling.catalogue.service import get_offered_practitioner
@@ -36,11 +37,13 @@ from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission, may
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
+from todoenbalance.kit.ratelimit import AVAILABILITY
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.kit.web.dependencies import RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.web.limits import limited
 from todoenbalance.kit.web.problems import responses
 
-router = APIRouter(prefix="/time-slots", tags=["availability"])
+router = APIRouter(prefix="/time-slots", tags=["availability"], dependencies=[Depends(limited(AVAILABILITY))])
 
 MOST_NEXT = 50
 ZoneQuery = Annotated[
@@ -101,7 +104,8 @@ async def list_time_slots(
     check_days(first_day, end_day)
     bounds = midnight(first_day, zone), midnight(end_day, zone)
     slots = await find_slots(session, rules, *bounds, practitioner_id, assign=assign)
-    return Response(render_slots(slots, zone), media_type="application/json")
+    text = await off_the_loop(len(slots), render_slots, slots, zone)
+    return Response(text, media_type="application/json")
 
 
 @router.get("/next", responses=responses(NotFoundError, InvalidInputError))
@@ -137,7 +141,8 @@ async def list_days(
     check_days(first_day, end_day)
     rules = await _rules(session, service_id, practitioner_id, location_kind)
     bounds = midnight(first_day, zone), midnight(end_day, zone)
-    free = count_by_day(await find_slots(session, rules, *bounds, practitioner_id), zone)
+    slots = await find_slots(session, rules, *bounds, practitioner_id)
+    free = await off_the_loop(len(slots), count_by_day, slots, zone)
     days = [first_day + timedelta(days=number) for number in range((end_day - first_day).days)]
     return DaySlots(items=[DayItem(date=day, free=free[day]) for day in days], next_cursor=None)
 

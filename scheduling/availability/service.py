@@ -4,13 +4,14 @@ All ask :func:`~scheduling.availability.repository.find_availability` and cut by
 can be booked and nothing else can. :func:`judge_start` is the check; ``explain`` is its answer in full.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,8 @@ from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
 
+P = ParamSpec("P")
+T = TypeVar("T")
 LONGEST_LIST_DAYS = 62
 _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
@@ -112,11 +115,27 @@ async def list_starts(
         return {}
     window = asked.window(first, last + asked.longest, now)
     found = await find_availability(session, window, with_layers=False)
-    starts = {key: _cut(one, asked, asked.people[key], first, last) for key, one in found.items()}
+    work = int(len(found) * (last - first).total_seconds()) // (rules.grid_minutes * 60)
+    starts = await off_the_loop(work, _cut_all, found, asked, first, last)
     if rules.has_caps:
         caps = await _Caps.load(session, asked, window)
         starts = {key: [one for one in many if caps.allow(key, one)] for key, many in starts.items()}
     return {key: many for key, many in starts.items() if many}
+
+
+_MUCH_WORK = 10_000
+"""So many starts, possible or rendered, take about the time of a turn of the event loop that others would notice."""
+
+
+async def off_the_loop(work: int, do: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call ``do``, in a thread if it is much ``work`` (in starts): a large answer for one must not be a pause for all."""
+    if work < _MUCH_WORK:
+        return do(*args, **kwargs)
+    return await asyncio.to_thread(do, *args, **kwargs)
+
+
+def _cut_all(found: Mapping[UUID, Availability], rules: Rules, first: datetime, last: datetime) -> Starts:
+    return {key: _cut(one, rules, rules.people[key], first, last) for key, one in found.items()}
 
 
 def _cut(one: Availability, rules: Rules, person: Person, first: datetime, last: datetime) -> list[int]:
@@ -211,6 +230,10 @@ async def find_slots(
     starts = await list_starts(session, rules, begins, ends, practitioner_id)
     if assign:
         starts = await assign_starts(session, starts)
+    return await off_the_loop(_count(starts), _to_slots, starts, rules)
+
+
+def _to_slots(starts: Starts, rules: Rules) -> list[Slot]:
     slots: list[Slot] = []
     for key in sorted(starts):
         length, text = int(rules.people[key].duration.total_seconds()), str(key)
@@ -249,17 +272,26 @@ async def assign_starts(session: TenantSession, starts: Starts) -> Starts:
     """
     if len(starts) < 2:
         return starts
+    zone = ZoneInfo(session.tenant.timezone)
+    first, last = min(many[0] for many in starts.values()), max(many[-1] for many in starts.values())
+    days = [datetime.fromtimestamp(one, zone).date() for one in (first, last)]
+    turns = await Turns.load(session, list(starts), *days)
+    return await off_the_loop(_count(starts), _assign, starts, turns, zone)
+
+
+def _count(starts: Starts) -> int:
+    return sum(map(len, starts.values()))
+
+
+def _assign(starts: Starts, turns: "Turns", zone: ZoneInfo) -> Starts:
     by_start: dict[int, list[UUID]] = {}
     for key, many in starts.items():
         for start in many:
             by_start.setdefault(start, []).append(key)
-    ordered = sorted(by_start)
-    zone = ZoneInfo(session.tenant.timezone)
-    days = {start: datetime.fromtimestamp(start, zone).date() for start in ordered}
-    turns = await Turns.load(session, list(starts), days[ordered[0]], days[ordered[-1]])
     assigned: Starts = {}
-    for start in ordered:
-        assigned.setdefault(turns.order(by_start[start], days[start])[0], []).append(start)
+    for start in sorted(by_start):
+        day = datetime.fromtimestamp(start, zone).date()
+        assigned.setdefault(turns.order(by_start[start], day)[0], []).append(start)
     return assigned
 
 

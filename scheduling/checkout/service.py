@@ -124,6 +124,8 @@ async def _open(session: TenantSession, runtime: Runtime, client_id: UUID, wante
         for field in ("return_url", "cancel_url")
     }
     _check_payable(appointment)
+    if state_of(appointment) is OfferState.OPEN:
+        await _check_needs_no_approval(session, appointment)
     payable = await _payable(session, appointment)
     payment = await payments.open_payment(session, payable, wanted.method, **ways_back)
     if wanted.method != OFFLINE and state_of(appointment) is OfferState.OPEN:
@@ -147,6 +149,12 @@ def _check_payable(appointment: Appointment) -> None:
     is_payable = status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED) and appointment.amount_due_minor > 0
     if not is_payable:
         raise AppointmentNotPayableError
+
+
+async def _check_needs_no_approval(session: TenantSession, appointment: Appointment) -> None:
+    """What the waiting list offers is paid for at once, unless the practice has to say yes to it first."""
+    if (await get_service(session, appointment.service_id)).requires_approval:
+        raise RequestUnansweredError
 
 
 async def _accept(session: TenantSession, appointment: Appointment, client_id: UUID) -> None:

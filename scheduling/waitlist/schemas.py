@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.offering import OfferState, state_of
+from scheduling.appointments.services.reading import awaits_approval
 from scheduling.catalogue.schemas import LocationKind
 from scheduling.fields import Day, WallTime
 from scheduling.waitlist.models import WaitlistEntry, WaitlistStatus
@@ -72,9 +73,10 @@ class DeclineRequest(BaseModel):
 
 
 class OfferAwaits(StrEnum):
-    """What an offer waits for."""
+    """What an offer waits for: the client's yes, then the practice's where the service asks for it, then money."""
 
     ANSWER = "answer"
+    APPROVAL = "approval"
     PAYMENT = "payment"
 
 
@@ -94,7 +96,9 @@ class WaitlistOffer(BaseModel):
     @classmethod
     def of(cls, row: Appointment) -> Self:
         """From a held appointment."""
-        is_accepted = state_of(row) is OfferState.ACCEPTED
+        awaits = OfferAwaits.ANSWER
+        if state_of(row) is OfferState.ACCEPTED:
+            awaits = OfferAwaits.APPROVAL if awaits_approval(row) else OfferAwaits.PAYMENT
         return cls(
             appointment_id=row.id,
             practitioner_id=row.practitioner_id,
@@ -102,7 +106,7 @@ class WaitlistOffer(BaseModel):
             starts_at=row.starts_at,
             ends_at=row.ends_at,
             expires_at=row.hold_expires_at or row.starts_at,
-            awaits=OfferAwaits.PAYMENT if is_accepted else OfferAwaits.ANSWER,
+            awaits=awaits,
             price=MoneySchema.of(row.price_minor, row.currency),
             amount_due=MoneySchema.of(row.amount_due_minor, row.currency),
         )

@@ -1,7 +1,7 @@
 """Times that are offered to the first in line: held appointments that wait for their yes.
 
-The yes makes one ``confirmed``, or has it wait for its payment as any booking does. It needs no approval of the
-practice, also where its service asks for one: what comes to the waiting list is the practice's own free time.
+The yes makes one ``confirmed``, or has it wait as any booking of its service does: for the practice's approval, for
+its payment.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,13 +11,15 @@ from uuid import UUID
 
 from billing.payments.service import lock_payments_of_payable
 from scheduling.appointments.errors import OfferOverError
-from scheduling.appointments.events import APPOINTMENT_CONFIRMED, PAYABLE_KIND
+from scheduling.appointments.events import APPOINTMENT_CONFIRMED, APPOINTMENT_REQUESTED, PAYABLE_KIND
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.repository import AppointmentRepository
-from scheduling.appointments.services.announcing import announce_appointment
+from scheduling.appointments.services.announcing import announce_appointment, queue_hold_expiry, tell
 from scheduling.appointments.services.locking import lock_with_practitioner
 from scheduling.appointments.services.reading import KEPT, has_lapsed
+from scheduling.catalogue.models import Service
+from scheduling.catalogue.service import get_service
 from tenants.settings.models import PracticeSettings
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
@@ -26,7 +28,8 @@ from todoenbalance.kit.errors import NotFoundError
 
 
 class OfferState(StrEnum):
-    """How an offered time stands. ``ACCEPTED`` waits for its payment; ``GONE`` was cancelled, or is not there."""
+    """How an offered time stands. ``ACCEPTED`` waits for its payment or the practice's yes; ``GONE`` was cancelled,
+    not granted, or is not there."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -47,7 +50,8 @@ def state_of(appointment: Appointment | None) -> OfferState:
     if appointment.status in KEPT:
         return OfferState.CONFIRMED
     if appointment.status == AppointmentStatus.EXPIRED or has_lapsed(appointment):
-        return OfferState.LAPSED
+        # It was the practice that did not answer: nothing that counts against the client.
+        return OfferState.GONE if appointment.hold_kind == HoldKind.APPROVAL else OfferState.LAPSED
     return OfferState.OPEN if appointment.hold_kind == HoldKind.OFFER else OfferState.ACCEPTED
 
 
@@ -97,6 +101,10 @@ async def accept_offer(session: TenantSession, appointment_id: UUID, *, actor: A
         raise OfferOverError
     if state is not OfferState.OPEN:
         return appointment
+    service = await get_service(session, appointment.service_id)
+    if service.requires_approval:
+        await _request(session, appointment, service, actor)
+        return appointment
     if appointment.amount_due_minor:
         appointment.hold_expires_at = accepted_until(appointment, await get_practice_settings(session))
         appointment.hold_kind = HoldKind.PAYMENT
@@ -110,3 +118,14 @@ async def accept_offer(session: TenantSession, appointment_id: UUID, *, actor: A
     record_change(session, appointment.id, ChangeKind.CONFIRMED, actor, how="offer")
     await announce_appointment(session, appointment, APPOINTMENT_CONFIRMED)
     return appointment
+
+
+async def _request(session: TenantSession, appointment: Appointment, service: Service, actor: Actor) -> None:
+    """The line is no way around the practice's yes: its time is kept until the practice has answered."""
+    until = min(clock.now() + timedelta(hours=service.approval_hours), appointment.starts_at)
+    appointment.hold_expires_at = max(appointment.hold_expires_at or until, until)
+    appointment.hold_kind = HoldKind.APPROVAL
+    await AppointmentRepository(session).flush()
+    record_change(session, appointment.id, ChangeKind.ACCEPTED, actor)
+    await queue_hold_expiry(session, appointment)
+    await tell(session, appointment.id, appointment.version, APPOINTMENT_REQUESTED)

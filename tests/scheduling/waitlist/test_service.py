@@ -7,12 +7,16 @@ from uuid import UUID
 import pytest
 
 from scheduling.appointments.errors import AppointmentStateError, OfferOverError
-from scheduling.appointments.history import Actor
+from scheduling.appointments.history import SYSTEM, Actor
+from scheduling.appointments.services.approving import approve_request
 from scheduling.appointments.services.booking import MAX_HOLDS, book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.confirming import confirm_paid
 from scheduling.appointments.services.moving import reschedule_appointment
 from scheduling.catalogue.models import Service, ServicePractitioner
+from scheduling.checkout.errors import RequestUnansweredError
+from scheduling.checkout.schemas import PaymentCreate
+from scheduling.checkout.service import start_checkout
 from scheduling.waitlist import service
 from scheduling.waitlist.errors import AlreadyWaitingError, TooManyWaitlistEntriesError
 from scheduling.waitlist.models import WaitlistEntry
@@ -292,7 +296,7 @@ class TestAccepting:
             await paid_line.run()
         assert await paid_line.statuses(entry) == ["booked"]
 
-    async def test_needs_no_approval_where_the_service_asks_for_one(
+    async def test_is_a_request_where_the_service_asks_for_approval(
         self, runtime: Runtime, practice: TenantContext
     ) -> None:
         line = await Line.make(runtime, practice, requires_approval=True)
@@ -300,8 +304,42 @@ class TestAccepting:
         await line.free(1)
         await line.run()
         offered = await line.offered(entry)
-        assert (await accept(line, entry)).status == "booked"
+        assert (await accept(line, entry)).status == "offered"
+        asked = await stored(runtime, practice, offered.id)
+        assert (asked.status, asked.hold_kind) == ("held", "approval")
+        async with runtime.database.tenant(practice) as session:
+            await approve_request(session, offered.id, actor=SYSTEM)
+        await line.run()
         assert (await stored(runtime, practice, offered.id)).status == "confirmed"
+        assert await line.statuses(entry) == ["booked"]
+
+    async def test_a_request_that_nobody_answers_does_not_count_against_the_client(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        line = await Line.make(runtime, practice, requires_approval=True, approval_hours=3)
+        entry = await line.join()
+        await line.free(1)
+        await line.run()
+        await accept(line, entry)
+        with clock.at(MONDAY + minutes(185)):
+            await line.run()
+            assert await line.statuses(entry) == ["waiting"]
+            async with runtime.database.tenant(practice) as session:
+                assert (await service.get_entry(session, entry.id)).offers == 0
+
+    async def test_can_not_be_paid_for_before_the_practice_has_said_yes(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        line = await Line.make(runtime, practice, requires_approval=True, price_minor=5000)
+        entry = await line.join()
+        await line.free(1)
+        await line.run()
+        offered = await line.offered(entry)
+        for method in ("sandbox", "offline"):
+            wanted = PaymentCreate.model_validate({"appointment_id": offered.id, "method": method})
+            with pytest.raises(RequestUnansweredError):
+                await start_checkout(runtime, practice, entry.client_id, wanted)
+        assert (await stored(runtime, practice, offered.id)).hold_kind == "offer"
 
     async def test_what_ran_out_can_not_be_accepted_noticed_or_not(self, line: Line) -> None:
         entry = await line.join()
