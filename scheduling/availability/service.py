@@ -128,7 +128,7 @@ _MUCH_WORK = 10_000
 
 
 async def off_the_loop(work: int, do: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call ``do``, in a thread if it is much ``work`` (in starts): a large answer for one must not be a pause for all."""
+    """Call ``do``, in a thread if it is much ``work`` (in starts): a large answer must not be a pause for all."""
     if work < _MUCH_WORK:
         return do(*args, **kwargs)
     return await asyncio.to_thread(do, *args, **kwargs)
