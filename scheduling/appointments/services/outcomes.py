@@ -34,7 +34,9 @@ async def record_outcome(
     appointment.status = status
     appointment.no_show_fee_minor = None
     if status == AppointmentStatus.NO_SHOW:
-        appointment.no_show_fee_minor = _fee_left(appointment, paid)
+        # Once waived it stays so, however often the outcome is corrected.
+        waived = await AppointmentRepository(session).find_change(appointment_id, ChangeKind.FEE_WAIVED)
+        appointment.no_show_fee_minor = _fee_left(appointment, paid) if waived is None else None
         record_change(
             session, appointment.id, ChangeKind.NO_SHOW, actor, no_show_fee_minor=appointment.no_show_fee_minor
         )
