@@ -25,6 +25,8 @@ MOST_OCCURRENCES = 20_000
 _MOST_COMPONENTS = 20_000
 _MOST_LINES = 250_000
 _MEMORY_BYTES = 1024**3
+_PROCESSOR_SECONDS = 60
+"""The last word where whoever waits for the answer is gone: a killed worker's child ends too."""
 _DAY = timedelta(days=1)
 
 Period = tuple[datetime, datetime]
@@ -173,6 +175,7 @@ def encode_task(task: ParsingTask) -> str:
 def main() -> None:
     """The file on standard input, the task as the argument; the answer on standard output, as JSON."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     task = ParsingTask(**json.loads(sys.argv[1]))
     answer: dict[str, Any]
