@@ -116,7 +116,7 @@ async def plan_sessions(
     once = await Once.claim(session, editor.staff.id, idempotency_key, "admin.group_sessions.plan", body)
     if once.replay is not None:
         return once.replay
-    made = await planning.plan_sessions(session, body.plan(), liberties=liberties)
+    made = await planning.plan_sessions(session, body.plan(), actor=Actor.staff(editor.staff.id), liberties=liberties)
     record_staff_action(
         session,
         editor.staff.id,

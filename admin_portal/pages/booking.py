@@ -17,6 +17,7 @@ from admin_portal.pages.page import SignedIn, StaffPage
 from notifications.formats import describe
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.schemas import StaffBookingRequest, StaffRescheduleRequest
+from scheduling.appointments.series import LEAST_DATES, MOST_DATES, Frequency
 from scheduling.appointments.services import reading
 from scheduling.availability.rules import load_rules
 from scheduling.availability.service import find_slots
@@ -37,8 +38,17 @@ router = APIRouter(include_in_schema=False)
 
 _MOST = 100
 _FOUND = 20
+_USUAL_COUNT = 4
 OWN_TIME = "own"
 """What stands for a time that is not one of the list."""
+
+
+def _(message: str) -> str:
+    """Marks a sentence for the catalogue; it is translated when it is shown."""
+    return message
+
+
+FREQUENCY_WORDS = {Frequency.WEEKLY: _("every week"), Frequency.FORTNIGHTLY: _("every two weeks")}
 
 
 def _uuid(text: str) -> UUID | None:
@@ -75,10 +85,14 @@ async def show_booking(page: SignedIn, search: Annotated[str, Query(max_length=1
     editor = await page.need_editor()
     page.need(Permission.VIEW_CLIENTS)
     wanted = Wanted.read(page, dict(page.request.query_params))
-    return await _render(page, editor, wanted, page.blank_form(time="", own_time=""), search=search)
+    return await render_booking(page, editor, wanted, _blank(page), search=search)
 
 
-async def _render(
+def _blank(page: StaffPage) -> Form:
+    return page.blank_form(time="", own_time="", frequency=Frequency.WEEKLY, count=_USUAL_COUNT)
+
+
+async def render_booking(
     page: StaffPage,
     editor: CalendarEditor,
     wanted: Wanted,
@@ -87,10 +101,11 @@ async def _render(
     *,
     search: str = "",
 ) -> Response:
+    """The page, as far as has been chosen."""
     sight = await look_of(page.staff, page.session)
     values: dict[str, Any] = {"wanted": wanted, "search": search, "client": None, "found": [], "times": []}
     if wanted.client_id is not None:
-        values |= await _choices(page, editor, wanted, await _client(page, wanted.client_id))
+        values |= await _choices(page, editor, wanted, await find_client(page, wanted.client_id))
     elif search.strip():
         found, _cursor = await list_clients(
             page.session, search=search.strip(), among=sight.among_clients(), limit=_FOUND
@@ -101,7 +116,7 @@ async def _render(
     return page.render("book.html", form=form, **values)
 
 
-async def _client(page: StaffPage, client_id: UUID) -> Client:
+async def find_client(page: StaffPage, client_id: UUID) -> Client:
     """Raises :class:`NotFoundError` for someone they may not know of."""
     sight = await look_of(page.staff, page.session)
     return await get_client(page.session, client_id, among=sight.among_clients())
@@ -122,6 +137,15 @@ async def _choices(page: StaffPage, editor: CalendarEditor, wanted: Wanted, clie
         "times": await _times(page, service.id, wanted) if service else [],
         "day_words": describe(midnight(wanted.day, page.zone), page.tenant.timezone, page.locale).day,
         "may_override": page.may(Permission.OVERRIDE_CALENDAR),
+        **repetitions(page),
+    }
+
+
+def repetitions(page: StaffPage) -> dict[str, Any]:
+    """How an appointment can be repeated."""
+    return {
+        "frequencies": [(one.value, page.t(words)) for one, words in FREQUENCY_WORDS.items()],
+        "counts": [(number, str(number)) for number in range(LEAST_DATES, MOST_DATES + 1)],
     }
 
 
@@ -148,7 +172,7 @@ async def _times(page: StaffPage, service_id: UUID, wanted: Wanted) -> list[tupl
     return [(one.isoformat(), describe(one, page.tenant.timezone, page.locale).time) for one in starts]
 
 
-def _chosen_time(page: StaffPage, form: Form) -> dict[str, Any]:
+def chosen_time(page: StaffPage, form: Form) -> dict[str, Any]:
     """The start, and the liberties that were ticked; a time of one's own is on the practice's clock."""
     ticked = {name: form.get(name) == "yes" for name in ("outside_hours", "overlapping")}
     if form.get("time") != OWN_TIME:
@@ -167,11 +191,11 @@ async def book(page: SignedIn) -> Response:
     wanted = Wanted.read(page, form.optional("client_id", "service_id", "practitioner_id", "day"))
     names = ("client_id", "service_id", "practitioner_id", "dependant_id", "location_kind", "notes", "meeting_url")
     try:
-        body = form.parse(StaffBookingRequest, {**form.optional(*names), **_chosen_time(page, form)})
+        body = form.parse(StaffBookingRequest, {**form.optional(*names), **chosen_time(page, form)})
         async with page.session.begin_nested():
             made = await book_as_staff(page.session, editor, body, request_id=page.request_id)
     except ProblemError as problem:
-        return await _render(page, editor, wanted, form, problem)
+        return await render_booking(page, editor, wanted, form, problem)
     return see_other(f"/admin/appointments/{made.id}")
 
 
@@ -219,7 +243,7 @@ async def move(page: SignedIn, appointment_id: UUID) -> Response:
     row = await _own(page, appointment_id)
     given = form.optional("practitioner_id", "day")
     try:
-        body = form.parse(StaffRescheduleRequest, {**form.optional("practitioner_id"), **_chosen_time(page, form)})
+        body = form.parse(StaffRescheduleRequest, {**form.optional("practitioner_id"), **chosen_time(page, form)})
         async with page.session.begin_nested():
             await move_as_staff(page.session, editor, appointment_id, body, request_id=page.request_id)
     except ProblemError as problem:

@@ -185,7 +185,9 @@ async def plan(page: SignedIn) -> Response:
         liberties = Liberties(outside_hours=body.outside_hours)
         check_liberties(page.staff, liberties, body.practitioner_id)
         async with page.session.begin_nested():
-            made = await planning.plan_sessions(page.session, body.plan(), liberties=liberties)
+            made = await planning.plan_sessions(
+                page.session, body.plan(), actor=Actor.staff(page.staff.id), liberties=liberties
+            )
     except ProblemError as problem:
         return await _render_new(page, form, problem)
     page.record("group_session.planned", made[0].id, sessions=len(made), outside_hours=body.outside_hours)

@@ -15,6 +15,7 @@ from admin_portal.pages import (
     payments,
     practice,
     providers,
+    series,
     team,
     waitlist,
 )
@@ -35,6 +36,7 @@ PARTS = (
     payments.router,
     practice.router,
     providers.router,
+    series.router,
     team.router,
     waitlist.router,
 )

@@ -13,6 +13,7 @@ SENTENCES = {
     "practitioner_needed": _("Say in whose calendar."),
     "starts_at.datetime_from_date_parsing": _("Choose a time."),
     "starts_at.value_error": _("Choose a time."),
+    "no_date_left": _("Leave at least one date."),
     "unknown_id": _("Choose one of the list."),
     "meeting_url_of_session": _("A place in a group has the address of its session. Change it there."),
     "not_a_minute": _("Choose a whole minute."),

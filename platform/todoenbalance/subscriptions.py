@@ -27,6 +27,8 @@ from scheduling.checkout.tasks import on_payment_settled
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
+from scheduling.group_sessions import events as group_sessions
+from scheduling.group_sessions import mails as session_mails
 from scheduling.waitlist import tasks as waitlist
 from scheduling.waitlist.events import WAITLIST_SWEEP
 from scheduling.waitlist.mails import register_waitlist_mails
@@ -77,6 +79,9 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
     appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
+    group_sessions.GROUP_SESSION_PLANNED: [session_mails.on_session_planned],
+    group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
+    group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [on_payment_settled],
     PAYMENT_ABANDON: [abandon_payable],
@@ -98,6 +103,7 @@ def register_composers() -> None:
     appointment_mails.register_appointment_mails()
     request_mails.register_request_mails()
     series_mails.register_series_mails()
+    session_mails.register_session_mails()
     register_refund_mails()
     register_waitlist_mails()
 

@@ -126,8 +126,6 @@ def render_appointment(
     ``timezone``: the reader's, by default the practice's. ``method`` makes it a scheduling message; REQUEST and
     CANCEL need both parties (RFC 5546, 3.2.2 and 3.2.5), else ``ValueError``.
     """
-    if method in _SCHEDULING_METHODS and (organizer is None or attendee is None):
-        raise ValueError(f"{method} needs an organizer and an attendee")
     entry = describe_appointment(
         appointment,
         service_name=service_name,
@@ -137,7 +135,22 @@ def render_appointment(
         changed_at=changed_at,
         tenant=tenant,
     )
-    calendar = _Calendar([entry], timezone or tenant.timezone, method)
+    timezone = timezone or tenant.timezone
+    return render_entry(entry, timezone=timezone, method=method, organizer=organizer, attendee=attendee)
+
+
+def render_entry(
+    entry: CalendarEntry,
+    *,
+    timezone: str,
+    method: str | None = None,
+    organizer: CalendarParty | None = None,
+    attendee: CalendarParty | None = None,
+) -> bytes:
+    """A calendar of this one event; ``method`` and parties as in :func:`render_appointment`."""
+    if method in _SCHEDULING_METHODS and (organizer is None or attendee is None):
+        raise ValueError(f"{method} needs an organizer and an attendee")
+    calendar = _Calendar([entry], timezone, method)
     event = calendar.add(entry, stamp=clock.now())
     if method == CANCEL:
         event.pop("status", None)

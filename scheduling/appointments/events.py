@@ -21,7 +21,8 @@ TIME_FREED = "appointment.time_freed"
 APPOINTMENT_CONFIRMED = "appointment.confirmed"
 APPOINTMENT_MOVED = "appointment.moved"
 APPOINTMENT_CANCELLED = "appointment.cancelled"
-"""``{appointment_id, version}`` each."""
+"""``{appointment_id, version}`` each; ``with_session`` (true) with a seat that went with its whole session, of which
+the practice is told once."""
 
 APPOINTMENT_SERIES_BOOKED = "appointment.series_booked"
 """``{series_id}``: several confirmed appointments, made at once, of which one mail tells."""

@@ -274,7 +274,8 @@ async def announce_to_all(
 ) -> None:
     """Queue the mails about an appointment, to its client and (a ``practice_kind``) to the practice.
 
-    Of an older version than the appointment's there is nothing to tell any more.
+    Of an older version than the appointment's there is nothing to tell any more. Of a seat that went with its
+    whole session the practice is not told: it hears of the session.
     """
     version = int(payload["version"])
     async with context.runtime.database.tenant(context.tenant) as session:
@@ -289,7 +290,7 @@ async def announce_to_all(
             version=version,
             recipients=[Recipient.client(appointment.client_id)],
         )
-        if practice_kind is not None:
+        if practice_kind is not None and not payload.get("with_session"):
             concerned = await _concerned_staff(session, appointment, practice_kind)
             recipients = await list_practice_recipients(session, *concerned)
             await announce(session, practice_kind, subject_id=subject, version=version, recipients=recipients)

@@ -4,10 +4,9 @@ An address may leak (forwarded, synchronised, kept by a provider), and who sees 
 a practitioner's feed has initials. The portal, behind a sign-in, has the names.
 """
 
-from icalendar.enums import STATUS
-
-from scheduling.appointments.calendar import CalendarEntry, describe_appointment, place_of, uid_of
+from scheduling.appointments.calendar import CalendarEntry, describe_appointment
 from scheduling.feeds.repository import BookedTime, SessionTime
+from scheduling.group_sessions.entries import describe_session
 from tenants.accounts.models import Client, Dependant
 from tenants.accounts.names import ERASED, name_of
 from todoenbalance.kit.tenancy import TenantContext
@@ -41,19 +40,12 @@ def for_practitioner(booked: BookedTime, tenant: TenantContext) -> CalendarEntry
 
 def for_session(one: SessionTime, tenant: TenantContext) -> CalendarEntry:
     """A session with its seats: ``Taller de cocina (7/10)``. Who sits there, the portal says."""
-    session = one.session
-    location, url = place_of(session.location_kind, session.meeting_url, tenant)
-    return CalendarEntry(
-        uid=uid_of(session.id, tenant),
-        sequence=session.version,
-        starts_at=session.starts_at,
-        ends_at=session.ends_at,
-        summary=f"{one.service_name} ({one.seats_taken}/{session.capacity})",
-        status=STATUS.CONFIRMED,
-        created_at=session.created_at,
-        changed_at=max(one.changed_at or session.created_at, session.created_at),
-        location=location,
-        url=url,
+    return describe_session(
+        one.session,
+        service_name=one.service_name,
+        tenant=tenant,
+        seats_taken=one.seats_taken,
+        seats_changed_at=one.changed_at,
     )
 
 

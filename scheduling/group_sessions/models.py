@@ -14,7 +14,9 @@ class GroupSession(TenantBase):
     """One date of a group service: a practitioner's time, shared by up to ``capacity`` seats.
 
     A seat is an appointment with ``group_session_id``; it is taken under this row's lock. ``occupied`` is the
-    session's time with its buffers. ``status``: ``scheduled`` or ``cancelled``; ``version`` rises when it is moved.
+    session's time with its buffers. ``status``: ``scheduled`` or ``cancelled``; ``version`` rises when it is moved
+    or cancelled, and ``changed_at`` is when it last did. ``moved_from`` (its start) and
+    ``moved_from_practitioner_id`` are what it was before the last move.
     """
 
     __tablename__ = "group_sessions"
@@ -46,3 +48,6 @@ class GroupSession(TenantBase):
     status: Mapped[str] = mapped_column(String(20), server_default=text("'scheduled'"))
     version: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    changed_at: Mapped[datetime | None]
+    moved_from: Mapped[datetime | None]
+    moved_from_practitioner_id: Mapped[UUID | None] = mapped_column(ForeignKey("practitioners.id", ondelete="SET NULL"))

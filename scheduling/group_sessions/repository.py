@@ -116,6 +116,15 @@ class GroupSessionRepository:
         )
         return {row[0]: row[1] for row in await self._session.execute(statement)}
 
+    async def count_fallen(self, group: GroupSession) -> int:
+        """How many seats were cancelled with a cancelled session; those that were given up before don't count."""
+        statement = select(func.count()).where(
+            Appointment.group_session_id == group.id,
+            Appointment.status == AppointmentStatus.CANCELLED,
+            Appointment.cancelled_at >= group.changed_at,
+        )
+        return (await self._session.scalars(statement)).one()
+
     async def list_seats(self, group_id: UUID) -> Sequence[Appointment]:
         """Every seat that was ever taken in the session, in the order of booking."""
         statement = select(Appointment).where(Appointment.group_session_id == group_id)

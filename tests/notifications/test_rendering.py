@@ -17,6 +17,7 @@ from tests.support.mails import ROOT, assert_speaks, links_in
 FOLDERS = [
     ROOT / "notifications/templates",
     ROOT / "scheduling/appointments/templates",
+    ROOT / "scheduling/group_sessions/templates",
     ROOT / "scheduling/waitlist/templates",
     ROOT / "billing/refunds/templates",
 ]
@@ -94,6 +95,9 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "kept_until": when,
         "due": "45,00 €",
         "is_unanswered": True,
+        "former_practitioner": "Pilar Ruiz",
+        "seats_taken": 3,
+        "capacity": 10,
     } | changed
 
 
@@ -118,6 +122,8 @@ VARIANTS: list[dict[str, Any]] = [
         "due": None,
         "is_unanswered": False,
         "local_when": None,
+        "former_practitioner": None,
+        "seats_taken": 0,
         "price": None,
         "location_kind": "home",
     },

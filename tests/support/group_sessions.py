@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from scheduling.appointments.history import SYSTEM, Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.group_sessions.models import GroupSession
@@ -21,11 +22,13 @@ async def make_group_offer(runtime: Runtime, tenant: TenantContext, capacity: in
     return await make_offer(runtime, tenant, capacity=capacity, **service)
 
 
-async def plan(runtime: Runtime, tenant: TenantContext, offer: Offer, at: datetime, **fields: Any) -> GroupSession:
+async def plan(
+    runtime: Runtime, tenant: TenantContext, offer: Offer, at: datetime, *, actor: Actor = SYSTEM, **fields: Any
+) -> GroupSession:
     """One session, committed."""
     wanted = Plan(service_id=offer.service_id, practitioner_id=offer.practitioner_id, starts_at=at, **fields)
     async with runtime.database.tenant(tenant) as session:
-        [group] = await plan_sessions(session, wanted)
+        [group] = await plan_sessions(session, wanted, actor=actor)
     return group
 
 

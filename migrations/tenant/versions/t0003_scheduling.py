@@ -222,6 +222,9 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), server_default=sa.text("'scheduled'"), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("moved_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("moved_from_practitioner_id", sa.Uuid(), nullable=True),
         postgresql.ExcludeConstraint(
             (sa.column("practitioner_id"), "="),
             (sa.column("occupied"), "&&"),
@@ -235,6 +238,12 @@ def upgrade() -> None:
         sa.CheckConstraint("starts_at < ends_at", name=op.f("ck_group_sessions_times")),
         sa.ForeignKeyConstraint(
             ["practitioner_id"], ["practitioners.id"], name=op.f("fk_group_sessions_practitioner_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["moved_from_practitioner_id"],
+            ["practitioners.id"],
+            name=op.f("fk_group_sessions_moved_from_practitioner_id"),
+            ondelete="SET NULL",
         ),
         sa.ForeignKeyConstraint(["service_id"], ["services.id"], name=op.f("fk_group_sessions_service_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_group_sessions")),

@@ -18,10 +18,11 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.publish import Payload, publish
 
 
-async def announce_appointment(session: TenantSession, appointment: Appointment, topic: str) -> None:
-    """Tell of a confirmed time, and queue its reminder unless that would be in the past."""
-    payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
-    await publish(session, topic, payload)
+async def announce_appointment(
+    session: TenantSession, appointment: Appointment, topic: str, *, with_session: bool = False
+) -> None:
+    """Tell of a confirmed time, and queue its reminder unless that would be in the past. See :func:`tell`."""
+    await tell(session, appointment.id, appointment.version, topic, with_session=with_session)
     await queue_reminder(session, appointment)
 
 
@@ -40,10 +41,15 @@ async def queue_hold_expiry(session: TenantSession, appointment: Appointment) ->
     await publish(session, APPOINTMENT_HOLD_EXPIRY, payload, run_at=appointment.hold_expires_at)
 
 
-async def tell(session: TenantSession, appointment_id: UUID, version: int, topic: str) -> None:
-    """Publish what happened to an appointment, as of that version."""
+async def tell(
+    session: TenantSession, appointment_id: UUID, version: int, topic: str, *, with_session: bool = False
+) -> None:
+    """Publish what happened to an appointment, as of that version.
+
+    ``with_session``: it happened to the whole session of which this is a seat, and the practice is told of that.
+    """
     payload: Payload = {"appointment_id": str(appointment_id), "version": version}
-    await publish(session, topic, payload)
+    await publish(session, topic, {**payload, "with_session": True} if with_session else payload)
 
 
 async def announce_unanswered(session: TenantSession, appointment_id: UUID, version: int) -> None:

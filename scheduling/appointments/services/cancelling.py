@@ -69,11 +69,13 @@ async def cancel_appointment(
     client_id: UUID | None = None,
     reason: str | None = None,
     ruling: Ruling | None = None,
+    with_session: bool = False,
 ) -> Cancellation:
     """Cancel a held or confirmed appointment; cancelling it again answers the same and does nothing.
 
     A client gets back what the terms of the booking say, of staff's cancelling ``ruling`` decides. ``client_id``:
-    only if it is this client's, and only with the notice that they agreed to. Raises :class:`NotFoundError`,
+    only if it is this client's, and only with the notice that they agreed to. ``with_session``: its whole session
+    is being cancelled, and the practice hears of that. Raises :class:`NotFoundError`,
     :class:`AppointmentStateError`, :class:`CancellationTooLateError`, and, for a ruling,
     :class:`InvalidInputError` without a reason and :class:`ForbiddenError`.
     """
@@ -94,7 +96,7 @@ async def cancel_appointment(
     if not by_client and ruling.is_for_client:
         detail |= {"on_behalf_of_client": True, "policy_minor": None if policy is None else policy.amount}
     record_change(session, appointment.id, ChangeKind.CANCELLED, actor, **detail)
-    await tell(session, appointment.id, appointment.version, APPOINTMENT_CANCELLED)
+    await tell(session, appointment.id, appointment.version, APPOINTMENT_CANCELLED, with_session=with_session)
     if appointment.amount_due_minor:
         await request_abandon(session, PAYABLE_KIND, appointment.id)
     return Cancellation(appointment, refund, policy)

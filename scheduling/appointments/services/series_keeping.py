@@ -45,17 +45,18 @@ async def cancel_series(
 
     Cancelling again does nothing: what was cancelled is not to come. Raises :class:`NotFoundError`.
     """
-    rows = [row for row in await list_series(session, series_id, client_id=client_id) if _is_to_come(row)]
+    rows = [row for row in await list_series(session, series_id, client_id=client_id) if is_to_come(row)]
     ids = sorted(row.id for row in rows)
     # All payments before all appointments, both in order: a payment that is settling then waits for nothing of ours.
     for one in ids:
         await lock_payments_of_payable(session, PAYABLE_KIND, one)
     for one in ids:
         await AppointmentRepository(session).lock(one)
-    return [await _cancel(session, row, actor, client_id, reason) for row in rows if _is_to_come(row)]
+    return [await _cancel(session, row, actor, client_id, reason) for row in rows if is_to_come(row)]
 
 
-def _is_to_come(row: Appointment) -> bool:
+def is_to_come(row: Appointment) -> bool:
+    """Whether it may still be cancelled with the rest."""
     return row.status in MOVABLE and row.starts_at > clock.now()
 
 

@@ -10,10 +10,13 @@ from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_freed
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.reading import MOVABLE
+from scheduling.group_sessions.announcing import announce_session
+from scheduling.group_sessions.events import GROUP_SESSION_CANCELLED
 from scheduling.group_sessions.models import GroupSession
 from scheduling.group_sessions.repository import CANCELLED, GroupSessionRepository
 from scheduling.group_sessions.seats import retire_lapsed_seats
 from scheduling.group_sessions.services.reading import get_session
+from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
 
@@ -43,10 +46,12 @@ async def cancel_session(
     # First the session: nobody who waits for a freed seat is offered one of these.
     group.status = CANCELLED
     group.version += 1
+    group.changed_at = clock.now()
     repository = GroupSessionRepository(session)
     await repository.flush()
     seats = [seat.id for seat in await repository.lock_live_seats(group_id) if seat.status in MOVABLE]
-    done = [await cancel_appointment(session, one, actor=actor, reason=reason) for one in seats]
+    done = [await cancel_appointment(session, one, actor=actor, reason=reason, with_session=True) for one in seats]
+    await announce_session(session, group, GROUP_SESSION_CANCELLED)
     await announce_freed(session, group.practitioner_id, group.occupied)
     return CancelledSession(group, len(done), sum(one.refund.amount for one in done if one.refund is not None))
 

@@ -11,12 +11,15 @@ from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, ta
 from scheduling.appointments.services.announcing import announce_appointment, announce_freed
 from scheduling.appointments.services.reading import MOVABLE
 from scheduling.availability.rules import load_rules
+from scheduling.group_sessions.announcing import announce_session
 from scheduling.group_sessions.errors import GroupSessionStateError
+from scheduling.group_sessions.events import GROUP_SESSION_MOVED
 from scheduling.group_sessions.models import GroupSession
 from scheduling.group_sessions.repository import SCHEDULED, GroupSessionRepository
 from scheduling.group_sessions.seats import retire_lapsed_seats
 from scheduling.group_sessions.services.planning import check_minute, for_staff
 from scheduling.group_sessions.services.reading import get_session
+from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
 
@@ -66,10 +69,13 @@ async def _move(session: TenantSession, group_id: UUID, place: Place, actor: Act
     if any(seat.status not in MOVABLE for seat in seats):
         raise GroupSessionStateError
     before_id, before = group.practitioner_id, group.occupied
+    group.moved_from, group.moved_from_practitioner_id = group.starts_at, before_id
+    group.changed_at = clock.now()
     _place(group, place)
     await repository.flush()
     for seat in seats:
         await _move_seat(session, seat, place, actor)
+    await announce_session(session, group, GROUP_SESSION_MOVED)
     await announce_freed(session, before_id, before)
     return group
 
@@ -90,4 +96,4 @@ async def _move_seat(session: TenantSession, seat: Appointment, place: Place, ac
     await GroupSessionRepository(session).flush()
     record_change(session, seat.id, ChangeKind.MOVED, actor, **detail)
     if seat.status == AppointmentStatus.CONFIRMED:
-        await announce_appointment(session, seat, APPOINTMENT_MOVED)
+        await announce_appointment(session, seat, APPOINTMENT_MOVED, with_session=True)

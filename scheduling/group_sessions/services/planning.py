@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
 from scheduling.appointments.events import APPOINTMENT_CONFIRMED
-from scheduling.appointments.history import Actor, ChangeKind, record_change
+from scheduling.appointments.history import SYSTEM, Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
 from scheduling.appointments.services.announcing import announce_appointment, announce_freed
 from scheduling.availability.rules import Rules, load_rules
+from scheduling.group_sessions.announcing import announce_planned
 from scheduling.group_sessions.errors import GroupSessionStateError, SeatsTakenError, SessionsConflictError
 from scheduling.group_sessions.models import GroupSession
 from scheduling.group_sessions.repository import SCHEDULED, GroupSessionRepository
@@ -57,13 +58,14 @@ class Plan:
 
 
 async def plan_sessions(
-    session: TenantSession, plan: Plan, *, liberties: Liberties = NO_LIBERTIES
+    session: TenantSession, plan: Plan, *, actor: Actor = SYSTEM, liberties: Liberties = NO_LIBERTIES
 ) -> list[GroupSession]:
     """Take the practitioner's time for all of them, or for none.
 
-    Notice, horizon, grid and caps are about what clients book; hours, blocks and other calendars count, unless
-    ``liberties`` are taken. Raises :class:`InvalidInputError` for a service, person or place that don't fit, the
-    errors of a time for a single session, and :class:`SessionsConflictError`, which names the dates, for several.
+    The practitioner is told of each, unless they are the ``actor``. Notice, horizon, grid and caps are about what
+    clients book; hours, blocks and other calendars count, unless ``liberties`` are taken. Raises
+    :class:`InvalidInputError` for a service, person or place that don't fit, the errors of a time for a single
+    session, and :class:`SessionsConflictError`, which names the dates, for several.
     """
     rules = await _rules_of_plan(session, plan)
     zone = ZoneInfo(rules.people[plan.practitioner_id].timezone)
@@ -79,6 +81,7 @@ async def plan_sessions(
     if lost:
         raise SessionsConflictError(dates=", ".join(f"{one.astimezone(zone):%Y-%m-%d %H:%M}" for one in lost))
     for group in made:
+        await announce_planned(session, group, actor)
         await announce_freed(session, group.practitioner_id, group.occupied)
     return made
 

@@ -12,6 +12,7 @@ from scheduling.appointments.history import Actor
 from scheduling.appointments.mails import CANCELLED, MOVED, REMINDER
 from scheduling.appointments.models import Appointment
 from scheduling.catalogue.models import Practitioner, Service
+from scheduling.group_sessions.mails import PLANNED_PRACTICE
 from scheduling.group_sessions.models import GroupSession
 from scheduling.group_sessions.services.cancelling import CancelledSession, cancel_session
 from scheduling.group_sessions.services.moving import move_session
@@ -215,5 +216,6 @@ class TestMails:
         async with free.runtime.database.tenant(free.practice) as session:
             (await session.get_one(Practitioner, free.practitioner_id)).staff_id = UUID(str(staff.id))
         await self.seat(free, group)
-        [mail] = await mails_of(free.runtime, free.practice, staff.email)
+        assert [log.recipient for log in await logs_of(free.runtime, free.practice, PLANNED_PRACTICE)] == [staff.email]
+        [mail] = [one for one in await mails_of(free.runtime, free.practice, staff.email) if "Cliente" in one.subject]
         assert mail.attachments["items"] == []
