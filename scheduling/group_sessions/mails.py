@@ -93,6 +93,7 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, told: _Tol
         "before": describe(group.moved_from, zone, locale) if group.moved_from and is_at_another_time else None,
         "seats_taken": told.seats_taken,
         "capacity": group.capacity,
+        "location_kind": group.location_kind,
         "admin_url": runtime.settings.practice_url(session.tenant.slug, STAFF_PATH.format(id=group.id)),
     }
 

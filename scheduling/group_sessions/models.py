@@ -14,8 +14,8 @@ class GroupSession(TenantBase):
     """One date of a group service: a practitioner's time, shared by up to ``capacity`` seats.
 
     A seat is an appointment with ``group_session_id``; it is taken under this row's lock. ``occupied`` is the
-    session's time with its buffers. ``status``: ``scheduled`` or ``cancelled``; ``version`` rises when it is moved
-    or cancelled, and ``changed_at`` is when it last did. ``moved_from`` (its start) and
+    session's time with its buffers. ``status``: ``scheduled`` or ``cancelled``; ``version`` rises when it is moved,
+    also to another place, or cancelled, and ``changed_at`` is when it last did. ``moved_from`` (its start) and
     ``moved_from_practitioner_id`` are what it was before the last move.
     """
 

@@ -15,8 +15,9 @@ from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
 from scheduling.appointments.services.announcing import announce_appointment, announce_freed
 from scheduling.availability.rules import Rules, load_rules
-from scheduling.group_sessions.announcing import announce_planned
+from scheduling.group_sessions.announcing import announce_planned, announce_session
 from scheduling.group_sessions.errors import GroupSessionStateError, SeatsTakenError, SessionsConflictError
+from scheduling.group_sessions.events import GROUP_SESSION_MOVED
 from scheduling.group_sessions.models import GroupSession
 from scheduling.group_sessions.repository import SCHEDULED, GroupSessionRepository
 from scheduling.group_sessions.seats import retire_lapsed_seats
@@ -158,8 +159,10 @@ async def change_session(
 ) -> GroupSession:
     """Change ``capacity``, ``location_kind`` or ``meeting_url``, those that are named, for all seats too.
 
-    Another place is news: those who come are told of it like of a new confirmation. Raises :class:`NotFoundError`,
-    :class:`GroupSessionStateError`, :class:`SeatsTakenError`, :class:`InvalidInputError`.
+    Another place is news: those who come are told of it like of a new confirmation, the practice once.
+
+    Raises :class:`NotFoundError`, :class:`GroupSessionStateError`, :class:`SeatsTakenError`,
+    :class:`InvalidInputError`.
     """
     repository = GroupSessionRepository(session)
     group = await repository.lock(group_id)
@@ -192,6 +195,10 @@ async def _change_place(session: TenantSession, group: GroupSession, changes: Ma
         check_place(await load_rules(session, group.service_id, include_archived=True), location_kind)
     group.location_kind = location_kind
     group.meeting_url = changes.get("meeting_url", group.meeting_url)
+    if is_elsewhere:
+        group.version += 1
+        group.changed_at, group.moved_from, group.moved_from_practitioner_id = clock.now(), None, None
+        await announce_session(session, group, GROUP_SESSION_MOVED)
     for seat in await GroupSessionRepository(session).lock_live_seats(group.id):
         if (seat.location_kind, seat.meeting_url) == (group.location_kind, group.meeting_url):
             continue
@@ -204,4 +211,4 @@ async def _change_place(session: TenantSession, group: GroupSession, changes: Ma
 async def _tell_of_place(session: TenantSession, seat: Appointment) -> None:
     seat.version += 1
     if seat.status == AppointmentStatus.CONFIRMED and seat.starts_at > clock.now():
-        await announce_appointment(session, seat, APPOINTMENT_CONFIRMED)
+        await announce_appointment(session, seat, APPOINTMENT_CONFIRMED, with_session=True)

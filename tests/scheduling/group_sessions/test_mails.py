@@ -15,13 +15,14 @@ from scheduling.appointments.events import APPOINTMENT_MOVED
 from scheduling.appointments.history import SYSTEM, Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
-from scheduling.catalogue.models import Practitioner, ServicePractitioner
+from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner
 from scheduling.feeds.service import make_practitioner_feed, read_feed
 from scheduling.group_sessions.events import GROUP_SESSION_CANCELLED, GROUP_SESSION_MOVED
 from scheduling.group_sessions.mails import CANCELLED_PRACTICE, MOVED_PRACTICE, PLANNED_PRACTICE
 from scheduling.group_sessions.models import GroupSession
 from scheduling.group_sessions.services.cancelling import cancel_session
 from scheduling.group_sessions.services.moving import move_session
+from scheduling.group_sessions.services.planning import change_session
 from tenants.accounts.models import Staff, StaffRole
 from tenants.settings.service import update_practice_settings
 from tests.support.events import queued, run_due_events
@@ -125,6 +126,29 @@ async def house(runtime: Runtime, practice: TenantContext) -> Practice:
     async with runtime.database.tenant(practice) as session:
         await update_practice_settings(session, {"contact_email": CONTACT})
     return Practice(runtime, practice, offer, await staff_of(runtime, practice, offer))
+
+
+class TestAnotherPlace:
+    async def test_is_one_mail_to_each_reader_at_the_practice_with_the_new_place(
+        self, house: Practice, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Service, house.offer.service_id)).location_kinds = ["practice", "online"]
+        group = await house.plan(in_days(5))
+        clients = [(await house.seat(group))[0] for _ in range(2)]
+        before = await house.staff_mails()
+        async with runtime.database.tenant(practice) as session:
+            changes = {"location_kind": "online", "meeting_url": "https://meet.example.com/g"}
+            await change_session(session, group.id, changes, actor=SYSTEM)
+        await house.run()
+        assert await house.told(MOVED_PRACTICE) == sorted(house.staff)
+        assert await house.staff_mails() == before
+        mail = await house.last_to(house.practitioner.email)
+        assert "Por videollamada" in mail.text
+        calendar, event = entry_of(mail)
+        assert (calendar["METHOD"], event["SEQUENCE"]) == ("REQUEST", 1)
+        for client in clients:
+            assert "https://meet.example.com/g" in (await house.last_to(client.email)).text
 
 
 class TestMoved:
