@@ -116,7 +116,7 @@ async def list_openings(
     """One-off openings in order of time. Dates are the practice's."""
     zone = ZoneInfo(tenant.timezone)
     bounds = parse_bound(ends_after, zone, "from"), parse_bound(starts_before, zone, "to")
-    rows, following = await hours.list_openings(session, practitioner_id, *bounds, limit=limit, cursor=cursor)
+    rows, following = await hours.list_periods(session, TimeSlot, practitioner_id, *bounds, limit=limit, cursor=cursor)
     return Page(items=[TimeSlotRead.model_validate(row) for row in rows], next_cursor=following)
 
 
@@ -167,7 +167,9 @@ async def list_blocks(
     """Blocked periods in order of time. Dates are the practice's."""
     zone = ZoneInfo(tenant.timezone)
     bounds = parse_bound(ends_after, zone, "from"), parse_bound(starts_before, zone, "to")
-    rows, following = await hours.list_blocks(session, practitioner_id, *bounds, limit=limit, cursor=cursor)
+    rows, following = await hours.list_periods(
+        session, BlockedTimeSlot, practitioner_id, *bounds, limit=limit, cursor=cursor
+    )
     return Page(items=[BlockedTimeSlotRead.model_validate(row) for row in rows], next_cursor=following)
 
 

@@ -248,8 +248,8 @@ async def _render(
     """The page with its four forms, of which one may be refused."""
     session, now = page.session, clock.now()
     weekly, _cursor = await hours.list_weekly_hours(session, who.id, limit=_MOST)
-    openings, _cursor = await hours.list_openings(session, who.id, now, limit=_MOST)
-    blocks, _cursor = await hours.list_blocks(session, who.id, now, limit=_MOST)
+    openings, _cursor = await hours.list_periods(session, TimeSlot, who.id, now, limit=_MOST)
+    blocks, _cursor = await hours.list_periods(session, BlockedTimeSlot, who.id, now, limit=_MOST)
     recurring, _cursor = await hours.list_recurring_blocks(session, who.id, limit=_MOST)
     names = get_day_names("wide", locale=page.locale)
     status = 200

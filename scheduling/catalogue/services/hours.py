@@ -100,32 +100,19 @@ def _check_shows(rule: str, anchor: date, weekday: int | None = None) -> None:
 # ---- one-off openings and blocks
 
 
-async def list_openings(
+async def list_periods(
     session: TenantSession,
+    kind: type[PeriodT],
     practitioner_id: UUID | None = None,
     starts: datetime | None = None,
     ends: datetime | None = None,
     *,
     limit: int = 50,
     cursor: str | None = None,
-) -> tuple[list[TimeSlot], str | None]:
-    """A page of one-off openings, those that touch [``starts``, ``ends``) if given."""
+) -> tuple[list[PeriodT], str | None]:
+    """A page of one-off openings or blocked periods, those that touch [``starts``, ``ends``) if given."""
     catalogue = CatalogueRepository(session)
-    return await catalogue.page_of_periods(TimeSlot, practitioner_id, starts, ends, limit=limit, cursor=cursor)
-
-
-async def list_blocks(
-    session: TenantSession,
-    practitioner_id: UUID | None = None,
-    starts: datetime | None = None,
-    ends: datetime | None = None,
-    *,
-    limit: int = 50,
-    cursor: str | None = None,
-) -> tuple[list[BlockedTimeSlot], str | None]:
-    """A page of blocked periods, those that touch [``starts``, ``ends``) if given."""
-    catalogue = CatalogueRepository(session)
-    return await catalogue.page_of_periods(BlockedTimeSlot, practitioner_id, starts, ends, limit=limit, cursor=cursor)
+    return await catalogue.page_of_periods(kind, practitioner_id, starts, ends, limit=limit, cursor=cursor)
 
 
 async def get_opening(session: TenantSession, slot_id: UUID) -> TimeSlot:
