@@ -1,6 +1,9 @@
 """Imports every module with tables, so that mappers and migrations know all of them."""
 
+from billing.accounts import models as payment_accounts
+from billing.disputes import models as disputes
 from billing.payments import models as payments
+from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -22,6 +25,7 @@ MODULES = (
     accounts,
     appointments,
     catalogue,
+    disputes,
     external_calendars,
     feeds,
     group_sessions,
@@ -30,8 +34,10 @@ MODULES = (
     notifications,
     operators,
     outbox,
+    payment_accounts,
     payments,
     privacy,
+    reconciliation,
     settings,
     social,
     tenants,

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from billing.payments.events import PAYMENT_ABANDON, PAYMENT_SETTLED
+from billing.checkout.tasks import on_payment_settled
+from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
-from billing.payments.tasks import abandon_payable
+from billing.payments.tasks import abandon_payable, check_payment
 from billing.providers.sandbox import SEND_WEBHOOK
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
@@ -23,7 +24,7 @@ from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold
-from scheduling.checkout.tasks import on_payment_settled
+from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -85,6 +86,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [on_payment_settled],
     PAYMENT_ABANDON: [abandon_payable],
+    PAYMENT_CHECK: [check_payment],
     REFUND_REQUESTED: [execute_refund],
     REFUND_SETTLED: [on_refund_settled],
     PROVIDER_EVENT_RECEIVED: [handle_event],
@@ -106,6 +108,11 @@ def register_composers() -> None:
     session_mails.register_session_mails()
     register_refund_mails()
     register_waitlist_mails()
+
+
+def register_payable_kinds() -> None:
+    """Let the features tell billing what can be paid for. Safe to repeat."""
+    register_appointment_kinds()
 
 
 def register_personal_data_sources() -> None:
