@@ -217,6 +217,7 @@ class VerifiedEvent:
     ``is_known``: the type is one that we act on; others are kept as ignored. ``object_ref``: the order or the
     charge that it names, by which the payment is found. ``account_ref``: whose account at the provider it
     happened in. ``is_live``: real money or test mode, None where the provider has no such difference.
+    ``attempt_id``: our own attempt as the object echoes it, a second way to find the payment.
     """
 
     event_id: str
@@ -228,6 +229,7 @@ class VerifiedEvent:
     account_ref: str | None = None
     is_live: bool | None = None
     occurred_at: datetime | None = None
+    attempt_id: UUID | None = None
 
 
 class ProviderError(Exception):
