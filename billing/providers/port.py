@@ -216,8 +216,8 @@ class VerifiedEvent:
 
     ``is_known``: the type is one that we act on; others are kept as ignored. ``object_ref``: the order or the
     charge that it names, by which the payment is found. ``account_ref``: whose account at the provider it
-    happened in. ``is_live``: real money or test mode, None where the provider has no such difference.
-    ``attempt_id``: our own attempt as the object echoes it, a second way to find the payment.
+    happened in. ``is_live``: real money or test mode, None where the provider has no such difference. ``attempt_id``:
+    our own id as it was echoed; it finds the payment too, and is as little believed as anything else in an event.
     """
 
     event_id: str
@@ -329,10 +329,11 @@ class PaymentProvider(Protocol):
         """How a refund stands. Only reads. Raises :class:`ObjectNotFoundError`."""
         ...
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
-        """The event in a webhook, once its signature over the raw bytes is right. No network, moves nothing.
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
+        """The event in a webhook, once its signature over the raw bytes is right. Moves nothing, asks nobody.
 
-        ``headers`` with lower-case names. Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
+        The one thing that may be fetched is the provider's certificate, once. ``headers`` with lower-case names.
+        Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
         """
         ...
 

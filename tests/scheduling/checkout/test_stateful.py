@@ -28,7 +28,7 @@ from billing.payments.settling import settle
 from billing.providers import sandbox
 from billing.providers.sandbox import SandboxOutcome
 from billing.refunds.service import RefundCause, request_refund
-from billing.webhooks.service import receive_webhook
+from billing.webhooks.receiving import receive_webhook
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from tests.support.checkout import PRICE, Desk, make_desk
 from tests.support.practices import SignedIn, make_client, make_practice
