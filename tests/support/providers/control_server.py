@@ -18,7 +18,8 @@ CALLABLE: dict[str, frozenset[str]] = {
         {
             "add_account", "add_card", "authenticate", "close_dispute", "confirm", "deauthorize", "deliver_to",
             "events", "end_subscription", "expire", "find", "next_period", "next_refund", "objects", "onboard",
-            "open_dispute", "pay", "pay_invoice", "refund_at_stripe", "require", "settle", "settle_refund", "update_dispute",
+            "open_dispute", "pay", "pay_invoice", "refund_at_stripe", "require", "settle", "settle_refund",
+            "update_dispute",
         }
     ),
     "paypal": frozenset(
