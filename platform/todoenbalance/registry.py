@@ -1,5 +1,6 @@
 """Imports every module with tables, so that mappers and migrations know all of them."""
 
+from billing.documents import models as documents
 from billing.payments import models as payments
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
@@ -22,6 +23,7 @@ MODULES = (
     accounts,
     appointments,
     catalogue,
+    documents,
     external_calendars,
     feeds,
     group_sessions,
