@@ -153,6 +153,11 @@ class DocumentRepository:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
+    async def find_records(self, ids: Sequence[UUID]) -> dict[UUID, DocumentRecord]:
+        """The records of those that have one."""
+        rows = await self._session.scalars(select(DocumentRecord).where(DocumentRecord.document_id.in_(ids)))
+        return {row.document_id: row for row in rows}
+
     async def list_chain(self, after: tuple[str, int] | None, limit: int) -> list[tuple[DocumentRecord, Document]]:
         """Records with their documents along the chains, from one place on."""
         statement = select(DocumentRecord, Document).join(Document, Document.id == DocumentRecord.document_id)

@@ -2,7 +2,7 @@
 
 from billing.documents.models import CorrectionMethod, DocumentKind, TaxArea
 from billing.documents.port import Part
-from billing.documents.taxes import TaxTreatment
+from billing.documents.taxes import TAXED, TaxTreatment
 
 LANGUAGES = ("es", "en")
 
@@ -44,6 +44,8 @@ TREATMENTS: dict[str, dict[str, str]] = {
     TaxTreatment.REDUCED: {"es": "Reducido", "en": "Reduced"},
     TaxTreatment.NONE: {"es": "No sujeta", "en": "Outside scope"},
 }
+RATED = frozenset(TAXED)
+"""The treatments that have a rate to show."""
 TAX_NAMES: dict[str, dict[str, str]] = {
     TaxArea.ES_COMMON: {"es": "IVA", "en": "VAT"},
     TaxArea.ES_FORAL: {"es": "IVA", "en": "VAT"},

@@ -5,3 +5,6 @@ PAYMENT_SETTLED = "payment.settled"
 
 PAYMENT_ABANDON = "payment.abandon"
 """``{payable_kind, payable_id}``: the payable is not wanted any more, so its open orders must become unpayable."""
+
+PAYMENT_RECEIPT_UNDONE = "payment.receipt_undone"
+"""``{payment_id}``: staff took back money that they had recorded; it was not here after all."""

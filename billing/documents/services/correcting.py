@@ -4,7 +4,7 @@ A payment's invoices always come to the money that is here: refunds and receipts
 difference, line by line, so that base and tax of what is left are what they would have been from the start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from billing.documents.errors import (
@@ -190,7 +190,7 @@ async def _differ(
     settings: Settings,
     payment: Payment,
     difference_minor: int,
-    reason: dict[str, str | None],
+    reason: Mapping[str, str | None],
     *,
     refund_id: UUID | None = None,
     author: Author = SYSTEM,
@@ -222,7 +222,7 @@ async def _differ(
     return await write_document(session, settings, issuer, draft, author)
 
 
-def _type_of(head: Document, reason: dict[str, str | None]) -> InvoiceType:
+def _type_of(head: Document, reason: Mapping[str, str | None]) -> InvoiceType:
     """R5 of simplified ones; of full ones R1 where the price was given back (LIVA, art. 80), R4 for the rest."""
     if head.kind == DocumentKind.SIMPLIFIED:
         return InvoiceType.R5
