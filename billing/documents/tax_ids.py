@@ -25,7 +25,8 @@ def normalise_tax_id(value: str, country: str) -> str:
     prefix = "EL" if country == "GR" else country
     try:
         if country == "ES":
-            return str(nif.validate(text.removeprefix("ES") if len(text) > 9 else text))
+            bare = text.replace(".", "").replace("-", "")
+            return str(nif.validate(bare.removeprefix("ES") if len(bare) > 9 else bare))
         if country in UNION and text.startswith((prefix, country)):
             number = text.removeprefix(prefix) if text.startswith(prefix) else text.removeprefix(country)
             vat.validate(f"{prefix}{number}")
