@@ -92,9 +92,7 @@ async def _check_fits(runtime: Runtime, tenant: TenantContext, entered: Entered,
         raise AnotherAccountConnectedError
 
 
-async def _keep(
-    runtime: Runtime, tenant: TenantContext, author: Author, entered: Entered, account_ref: str
-) -> UUID:
+async def _keep(runtime: Runtime, tenant: TenantContext, author: Author, entered: Entered, account_ref: str) -> UUID:
     sealed = seal_credentials(runtime.vault, tenant.key, entered.credentials)
     async with runtime.database.tenant(tenant) as session:
         accounts = AccountRepository(session)

@@ -91,7 +91,10 @@ _REASONS: Final[Mapping[str, _Pair]] = {
         "The provider compares the account with lists of persons it may not serve.",
         "El proveedor compara la cuenta con listas de personas a las que no puede atender.",
     ),
-    "platform_paused": ("The platform has paused the account. Write to us.", "La plataforma ha pausado la cuenta. Escríbenos."),
+    "platform_paused": (
+        "The platform has paused the account. Write to us.",
+        "La plataforma ha pausado la cuenta. Escríbenos.",
+    ),
     "rejected": (
         "The provider has rejected the account. Ask its support why.",
         "El proveedor ha rechazado la cuenta. Pregunta el motivo a su soporte.",

@@ -10,6 +10,8 @@ from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_SETT
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
 from billing.providers.sandbox import SEND_WEBHOOK
+from billing.reconciliation.events import BILLING_RECONCILE
+from billing.reconciliation.tasks import reconcile_practice
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
 from billing.refunds.tasks import execute_refund
@@ -93,6 +95,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     payment_accounts.PAYMENT_ACCOUNT_CHANGED: [on_payment_account_changed],
     payment_accounts.PAYMENT_ACCOUNT_CHECK: [check_account],
     payment_accounts.PAYMENT_ACCOUNT_LEAVE: [leave_account],
+    BILLING_RECONCILE: [reconcile_practice],
     REFUND_REQUESTED: [execute_refund],
     REFUND_SETTLED: [on_refund_settled],
     PROVIDER_EVENT_RECEIVED: [handle_event],

@@ -14,6 +14,7 @@ from admin_portal import (
     people,
     practice_settings,
     practitioners,
+    reconciliation,
     records,
     second_factors,
     services,
@@ -54,6 +55,7 @@ from todoenbalance.operators import payment_accounts as operators_payment_accoun
 from todoenbalance.operators import password_endpoints as operator_passwords
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
+from todoenbalance.operators.provider_event_endpoints import router as provider_events
 
 
 def practice_surface(settings: Settings) -> FastAPI:
@@ -110,6 +112,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_series.router,
         group_sessions.router,
         staff_payments.router,
+        reconciliation.router,
         staff_waitlist.router,
         records.router,
     ):
@@ -143,6 +146,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
     api.include_router(operators_payment_accounts.router)
+    api.include_router(provider_events)
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)

@@ -64,6 +64,8 @@ class ProviderServer:
     """
 
     name: ClassVar[str]
+    pages: ClassVar[tuple[str, ...]] = ("/_/",)
+    """How the paths begin that are for people, or at any rate no part of the API."""
 
     def __init__(self, port: int = 0) -> None:
         """``port`` 0 is any that is free."""
@@ -253,13 +255,17 @@ class ProviderServer:
             return Answer(500, {"local_provider_failed": repr(error)})
 
     def _page(self, request: Request, path: str, raw: bytes) -> Response | None:
-        form = dict(parse_qsl(raw.decode())) if request.method == "POST" and path.startswith("/_") else {}
+        if not path.startswith(self.pages):
+            return None
+        form = dict(parse_qsl(raw.decode())) if request.method == "POST" else {}
         with self.lock:
             answer = self.page(request.method, path, {**dict(request.query_params), **form})
         if answer is None:
             return None
         if "Location" in answer.headers:
             return RedirectResponse(answer.headers["Location"], status_code=303)
+        if isinstance(answer.body, bytes):
+            return _response(answer)
         return HTMLResponse(answer.body, status_code=answer.status)
 
 

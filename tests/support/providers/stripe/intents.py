@@ -223,7 +223,7 @@ def update_intent(world: World, call: Call) -> Json:
     if set(body) - {"metadata", "description", "expand"} and intent["status"] not in CONFIRMABLE:
         raise unexpected_state(intent, "update")
     if "amount" in body or "application_fee_amount" in body:
-        amount = int(body.get("amount", intent["amount"]))
+        amount: int = body["amount"] if "amount" in body else intent["amount"]
         check_amount(amount, str(body.get("currency", intent["currency"])))
         check_fee(call, body.get("application_fee_amount") or None, amount)
         intent["amount"] = amount
@@ -254,7 +254,8 @@ def capture_intent(world: World, call: Call) -> Json:
     intent = world.get(call.scope, "payment_intent", call.path["intent"])
     if intent["status"] != "requires_capture":
         raise unexpected_state(intent, "capture")
-    amount = int(call.body.get("amount_to_capture", intent["amount_capturable"]))
+    capturable: int = intent["amount_capturable"]
+    amount: int = call.body.get("amount_to_capture", capturable)
     if not 0 < amount <= intent["amount_capturable"]:
         raise invalid("The amount to capture exceeds what is capturable.", code="amount_too_large")
     charge = world.get(call.scope, "charge", intent["latest_charge"])
