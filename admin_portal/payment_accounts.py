@@ -1,4 +1,4 @@
-"""The practice's accounts at payment providers: ``/admin/payment-accounts``. Owners only; no secret is ever answered."""
+"""The practice's accounts at payment providers: ``/admin/payment-accounts``. For owners; no secret is answered."""
 
 from typing import Annotated, Literal
 
@@ -101,7 +101,7 @@ async def put_stripe_keys(
     context: ContextDep,
     locale: LocaleDep,
 ) -> PaymentProviderRead:
-    """Be paid into the practice's own Stripe account: its keys are tried, stored sealed, and its webhook is set up."""
+    """Be paid into the practice's own Stripe account: its keys are tried and sealed, its webhook is set up."""
     await runtime.database.commit(session)  # it authenticated; the provider is not called inside a transaction
     await own_keys.connect_own_keys(
         runtime,
@@ -128,7 +128,7 @@ async def put_paypal(
     context: ContextDep,
     locale: LocaleDep,
 ) -> PaymentProviderRead:
-    """Be paid by PayPal: the credentials are tried at the host of their mode, stored sealed, and a webhook is set up."""
+    """Be paid by PayPal: the credentials are tried at the host of their mode and sealed, a webhook is set up."""
     await runtime.database.commit(session)  # it authenticated; the provider is not called inside a transaction
     await paypal.connect_paypal(
         runtime,
@@ -184,7 +184,7 @@ async def forget_payment_account(
     tenant: TenantDep,
     context: ContextDep,
 ) -> None:
-    """Forget the credentials of disconnected accounts now: what was paid through them can't be refunded from here then."""
+    """Forget disconnected accounts' credentials now: what was paid through them can't be refunded from here then."""
     await runtime.database.commit(session)  # it authenticated; the provider is not called inside a transaction
     await disconnecting.forget_credentials(runtime, tenant, Author(owner.id, context.request_id), provider)
 

@@ -65,7 +65,7 @@ async def begin_connection(runtime: Runtime, tenant: TenantContext, author: Auth
 
 
 async def continue_connection(runtime: Runtime, tenant: TenantContext, author: Author, hostname: str) -> OnboardingLink:
-    """A new link to the same account, where the last one is used up. Raises :class:`NotFoundError` without a connection.
+    """A new link to the same account, where the last is used up. Raises :class:`NotFoundError` without a connection.
 
     Besides what :func:`begin_connection` raises.
     """
@@ -103,7 +103,7 @@ async def _note_intention(runtime: Runtime, tenant: TenantContext, author: Autho
 
 
 async def _make_account(runtime: Runtime, tenant: TenantContext, account_id: UUID) -> str:
-    """The account at Stripe, claimed for the practice and written down: a former one that it still lets us use, or new."""
+    """The account at Stripe, claimed and written down: a former one that it still lets us use, or a new one."""
     read_at = clock.now()
     try:
         state = await _former(runtime, tenant, account_id) or await _create(runtime, tenant, account_id)

@@ -79,7 +79,7 @@ async def leave(runtime: Runtime, tenant: TenantContext, account_id: UUID) -> ti
 
 
 async def forget_credentials(runtime: Runtime, tenant: TenantContext, author: Author, provider: str) -> None:
-    """Forget the secrets of the provider's disconnected accounts now: nothing paid through them can be refunded from here.
+    """Forget the secrets of disconnected accounts now: nothing paid through them can be refunded from here.
 
     The accounts may be another practice's then. Call it outside a transaction. Raises :class:`NotFoundError` if there
     are none, :class:`AccountStillNeededError` while one is connected or money is on its way through one.
@@ -123,7 +123,7 @@ async def _abandon(runtime: Runtime, tenant: TenantContext, payment_ids: list[UU
 
 
 async def _take_back(runtime: Runtime, tenant: TenantContext, account_id: UUID) -> None:
-    """Our access, or our registration, at the provider; best effort but for its silence (:class:`OutcomeUnknownError`)."""
+    """Our access, or our registration, there; best effort but for silence (:class:`OutcomeUnknownError`)."""
     async with runtime.database.tenant(tenant) as session:
         accounts = AccountRepository(session)
         account = await accounts.find(account_id)

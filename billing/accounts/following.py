@@ -190,7 +190,9 @@ def _status_of(account: PaymentAccount) -> AccountStatus:
     if account.charges_enabled:
         troubled = required.get("past_due") or required.get("disabled_reason") or not account.payouts_enabled
         return AccountStatus.RESTRICTED if troubled else AccountStatus.ACTIVE
-    return AccountStatus.PENDING if account.connected_at is None and not is_rejected(account) else AccountStatus.RESTRICTED
+    return (
+        AccountStatus.PENDING if account.connected_at is None and not is_rejected(account) else AccountStatus.RESTRICTED
+    )
 
 
 def _news(account: PaymentAccount, old_status: str, *, had_charges: bool) -> AccountNews | None:

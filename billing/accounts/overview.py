@@ -29,7 +29,7 @@ class NextStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One account. ``reason``: a sentence about what is wrong, None if nothing is. ``has_credentials``: secrets are kept."""
+    """One account. ``reason``: a sentence about what is wrong, or None. ``has_credentials``: secrets are kept."""
 
     id: UUID
     provider: str
@@ -54,7 +54,7 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class ProviderView:
-    """A provider: the account that is connected or being connected, if any, and the former ones that payments went through.
+    """A provider: the account that is connected or being connected, if any, and former ones with their payments.
 
     ``is_connect_offered``: the platform can have accounts made there.
     """

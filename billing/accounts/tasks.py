@@ -20,7 +20,7 @@ _SILENCE_SECONDS: Final = 600.0
 
 
 async def check_account(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """``payment_account.check``: look at the account at its provider; comes again a day later, while it is connected."""
+    """``payment_account.check``: look at the account at its provider; comes again each day while it is connected."""
     if context.tenant.status == TenantStatus.CLOSING:
         return
     account_id = UUID(payload["account_id"])

@@ -51,8 +51,8 @@ from todoenbalance.kit.pages.install import install_pages
 from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.docs import install_docs
 from todoenbalance.operators import endpoints as operators
-from todoenbalance.operators import payment_accounts as operators_payment_accounts
 from todoenbalance.operators import password_endpoints as operator_passwords
+from todoenbalance.operators import payment_accounts as operators_payment_accounts
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
 from todoenbalance.operators.provider_event_endpoints import router as provider_events

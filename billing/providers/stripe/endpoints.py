@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from billing.providers.stripe.client import own_api, platform_api
 from todoenbalance.kit.settings import Settings
@@ -36,4 +37,9 @@ async def list_made_accounts(settings: Settings, tenant_key: str, since: datetim
     """
     api = platform_api(settings)
     listed = await api.read(api.client.v1.accounts.list, limit=_PAGE, created={"gte": int(since.timestamp())})
-    return [one.id for one in listed.data if (one.metadata or {}).get("practice") == tenant_key]
+    return [one.id for one in listed.data if _practice_of(one.to_dict()) == tenant_key]
+
+
+def _practice_of(account: dict[str, Any]) -> str | None:
+    found: str | None = (account.get("metadata") or {}).get("practice")
+    return found
