@@ -108,6 +108,7 @@ async def _keep(runtime: Runtime, tenant: TenantContext, author: Author, entered
                 status=AccountStatus.PENDING,
                 account_ref=account_ref,
                 created_at=now,
+                updated_at=now,
             )
             accounts.add(account)
             payload = {"account_id": str(account.id)}
