@@ -56,10 +56,17 @@ class Counter:
         body = {"secret_key": secret_key, "publishable_key": publishable_key}
         return await self.api.put(f"{API}/stripe/keys", json=body)
 
-    async def put_paypal(
-        self, client_id: str = "client", client_secret: str = "secret", mode: str = "test"
-    ) -> httpx.Response:
-        body = {"client_id": client_id, "client_secret": client_secret, "mode": mode}
+    @property
+    def client_id(self) -> str:
+        """The practice's own at PayPal: an account is one practice's alone."""
+        return f"client-{self.practice.key}"
+
+    def webhooks_at_paypal(self) -> list[dict[str, Any]]:
+        """What the practice's app at PayPal calls."""
+        return list(self.paypal.world.app(self.client_id).webhooks.values())
+
+    async def put_paypal(self, client_secret: str = "secret", mode: str = "test") -> httpx.Response:
+        body = {"client_id": self.client_id, "client_secret": client_secret, "mode": mode}
         return await self.api.put(f"{API}/paypal", json=body)
 
     async def check(self, provider: str) -> dict[str, Any]:

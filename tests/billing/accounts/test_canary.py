@@ -40,7 +40,7 @@ async def dump(session: TenantSession | PlatformSession, schema: str) -> str:
     )
     rows = []
     for (name,) in listed.all():
-        found = await session.execute(text(f'SELECT t::text FROM "{schema}"."{name}" t'))  # noqa: S608 - from the catalogue
+        found = await session.execute(text(f'SELECT t::text FROM "{schema}"."{name}" t'))
         rows += [str(row[0]) for row in found.all()]
     return "\n".join(rows)
 
@@ -50,7 +50,7 @@ async def test_no_secret_is_found_anywhere(counter: Counter, logged: io.StringIO
     held = counter.stripe.world.keys.pop(key)
     secret_key = f"sk_test_{CANARY}"
     counter.stripe.world.keys[secret_key] = held
-    counter.paypal.add_app("client", f"EF{CANARY}")
+    counter.paypal.add_app(counter.client_id, f"EF{CANARY}")
     seen: list[str] = []
 
     async def note(*answers: object) -> None:
@@ -83,7 +83,7 @@ async def test_no_secret_is_found_anywhere(counter: Counter, logged: io.StringIO
     await note(await counter.api.post(f"{API}/stripe/check"))
     counter.stripe.faults.answer(401, "/v1/account")
     await note(await counter.api.post(f"{API}/stripe/check"), await counter.api.get(API))
-    counter.paypal.withdraw("client")
+    counter.paypal.withdraw(counter.client_id)
     await note(await counter.api.post(f"{API}/paypal/check"))
     # Pages, forms that come back included.
     browser = counter.api

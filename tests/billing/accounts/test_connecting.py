@@ -59,7 +59,7 @@ async def test_a_lost_answer_is_asked_for_again_and_makes_no_second_account(coun
     assert len(await made_at_stripe(counter)) == 1
 
 
-class Died(Exception):
+class DiedError(Exception):
     """The process ends here."""
 
 
@@ -72,7 +72,7 @@ class MortalDatabase(Database):
     def _count(self) -> None:
         type(self).opened += 1
         if self.opened == self.dies_at:
-            raise Died
+            raise DiedError
 
     def tenant(self, tenant: TenantContext):  # type: ignore[no-untyped-def]  # as the one below
         self._count()
@@ -95,7 +95,7 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(counter: Counter, d
     author = Author(UUID(str(counter.owner.id)))
     try:
         await connecting.begin_connection(runtime, counter.practice, author, "x.localhost")
-    except Died:
+    except DiedError:
         pass
     else:
         assert Mortal.opened < dies_at
@@ -139,7 +139,7 @@ async def test_what_stripe_asks_for_later_is_shown_with_its_day_and_mailed(count
     assert seen["checklist"][0]["state"] == "currently_due"
     await counter.run(until=clock.now())
     await counter.run(until=clock.now())
-    told = [mail for mail in await mails_of(counter.runtime, counter.practice, counter.owner.email)]
+    told = await mails_of(counter.runtime, counter.practice, counter.owner.email)
     assert len([mail for mail in told if "Stripe" in mail.subject]) == 1  # twice looked at, once told
 
 

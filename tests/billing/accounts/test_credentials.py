@@ -127,18 +127,18 @@ class TestOwnKeys:
 
 class TestPayPal:
     async def test_credentials_are_tried_at_the_right_host_and_a_webhook_is_made(self, counter: Counter) -> None:
-        counter.paypal.add_app()
+        counter.paypal.add_app(counter.client_id)
         answer = await counter.put_paypal()
         assert answer.status_code == 200, answer.text
         seen = answer.json()["account"]
-        assert (seen["status"], seen["account_ref"], seen["has_webhook"]) == ("active", "client", True)
-        (webhook,) = counter.paypal.things("webhook", "client")
+        assert (seen["status"], seen["account_ref"], seen["has_webhook"]) == ("active", counter.client_id, True)
+        (webhook,) = counter.webhooks_at_paypal()
         assert webhook["url"] == f"http://localhost:8000/webhooks/paypal/{counter.practice.key}"
         assert (await counter.present("paypal")).webhook_ref == webhook["id"]
         assert "paypal" in await counter.methods()
 
     async def test_wrong_credentials_are_refused_and_nothing_is_kept(self, counter: Counter) -> None:
-        counter.paypal.add_app()
+        counter.paypal.add_app(counter.client_id)
         answer = await counter.put_paypal(client_secret="wrong-one")
         assert_problem(answer, 422, "validation_error")
         assert answer.json()["errors"][0]["loc"] == ["body", "client_secret"]
@@ -146,9 +146,9 @@ class TestPayPal:
         assert await counter.accounts("paypal") == []
 
     async def test_credentials_that_stop_working_take_paypal_off_the_list_and_back(self, counter: Counter) -> None:
-        counter.paypal.add_app()
+        counter.paypal.add_app(counter.client_id)
         await counter.put_paypal()
-        counter.paypal.withdraw("client")
+        counter.paypal.withdraw(counter.client_id)
         seen = await counter.check("paypal")
         assert (seen["status"], seen["problem"], seen["next_step"]) == (
             "restricted", "credentials_refused", "enter_credentials",
@@ -158,14 +158,14 @@ class TestPayPal:
     async def test_a_change_of_slug_leaves_the_address_as_it_is(self, counter: Counter) -> None:
         from tenants.registry.models import Tenant
 
-        counter.paypal.add_app()
+        counter.paypal.add_app(counter.client_id)
         await counter.put_paypal()
         async with counter.runtime.database.platform() as session:
             slug = f"n{secrets.token_hex(5)}"
             await session.execute(update(Tenant).where(Tenant.key == counter.practice.key).values(slug=slug))
         with clock.at(clock.now() + timedelta(days=1)):
             await counter.run()
-        (webhook,) = counter.paypal.things("webhook", "client")
+        (webhook,) = counter.webhooks_at_paypal()
         assert webhook["url"].endswith(f"/webhooks/paypal/{counter.practice.key}")
 
 

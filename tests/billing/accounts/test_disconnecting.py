@@ -97,7 +97,7 @@ async def test_own_credentials_go_when_nothing_needs_them(counter: Counter, prov
         account_ref, key = counter.own_account()
         await counter.put_keys(key)
     else:
-        counter.paypal.add_app()
+        counter.paypal.add_app(counter.client_id)
         await counter.put_paypal()
     await counter.disconnect(provider)
     assert (await counter.present(provider)).credentials is not None
@@ -107,13 +107,13 @@ async def test_own_credentials_go_when_nothing_needs_them(counter: Counter, prov
     left = (
         counter.stripe.objects("webhook_endpoint", account_ref)
         if provider == "stripe"
-        else counter.paypal.things("webhook", "client")
+        else counter.webhooks_at_paypal()
     )
     assert left == []
 
 
 async def test_forgetting_at_once_frees_the_account_and_wants_a_disconnection(counter: Counter) -> None:
-    counter.paypal.add_app()
+    counter.paypal.add_app(counter.client_id)
     await counter.put_paypal()
     assert_problem(await counter.api.post(f"{API}/paypal/forget"), 409, "payment_account_needed")
     await counter.disconnect("paypal")
@@ -121,4 +121,4 @@ async def test_forgetting_at_once_frees_the_account_and_wants_a_disconnection(co
     assert_problem(await counter.api.post(f"{API}/paypal/forget"), 404, "not_found")
     assert (await counter.present("paypal")).credentials is None
     async with counter.runtime.database.platform() as session:
-        assert await session.get(ProviderAccount, ("paypal", "client")) is None
+        assert await session.get(ProviderAccount, ("paypal", counter.client_id)) is None
