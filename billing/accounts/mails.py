@@ -41,7 +41,7 @@ def _composed(session: TenantSession, runtime: Runtime, notice: Notice, account:
             "provider": words.PROVIDER_NAMES[account.provider],
             "takes_payments": account.charges_enabled,
             "reason": words.reason_of(account, locale),
-            "due": [item.text for item in words.checklist_of(account, locale) if item.is_wanted],
+            "wanted": [item.text for item in words.checklist_of(account, locale) if item.is_wanted],
             "deadline": describe(deadline, notice.reader.timezone, locale).day if deadline is not None else "",
             "page_url": runtime.settings.practice_url(session.tenant.slug, PAGE_PATH),
         }

@@ -2,6 +2,7 @@
 
 from billing.accounts import models as payment_accounts
 from billing.disputes import models as disputes
+from billing.documents import models as documents
 from billing.payments import models as payments
 from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
@@ -26,6 +27,7 @@ MODULES = (
     appointments,
     catalogue,
     disputes,
+    documents,
     external_calendars,
     feeds,
     group_sessions,

@@ -7,6 +7,7 @@ from admin_portal import appointment_terms as staff_appointment_terms
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
+from admin_portal import documents as staff_documents
 from admin_portal import (
     external_calendars,
     group_sessions,
@@ -28,6 +29,8 @@ from admin_portal.pages.router import router as portal_pages
 from admin_portal.payment_accounts import router as payment_accounts
 from admin_portal.sign_in_providers import router as sign_in_providers
 from billing.checkout.endpoints import router as checkout_router
+from billing.documents.endpoints import profile_router as billing_profile_router
+from billing.documents.endpoints import router as documents_router
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
@@ -84,6 +87,8 @@ def practice_surface(settings: Settings) -> FastAPI:
         appointments_router,
         series_router,
         checkout_router,
+        documents_router,
+        billing_profile_router,
         own_feed_router,
         waitlist_router,
     ):
@@ -113,6 +118,8 @@ def practice_surface(settings: Settings) -> FastAPI:
         group_sessions.router,
         staff_payments.router,
         reconciliation.router,
+        staff_documents.router,
+        staff_documents.profiles_router,
         staff_waitlist.router,
         records.router,
     ):

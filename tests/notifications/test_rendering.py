@@ -64,7 +64,7 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "provider": "Google",
         "takes_payments": False,
         "reason": "",
-        "due": ["IBAN"],
+        "wanted": ["IBAN"],
         "deadline": "3",
         "page_url": f"{base}/admin/payment-accounts",
         "code": "1234 5678",
