@@ -1,99 +1,109 @@
-"""Practices that take payments through accounts of their own at the tests' local providers."""
+"""An owner who connects accounts, and what the tests look at."""
 
-import secrets
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import SecretStr
+import httpx
+from sqlalchemy import select
 
-from billing.accounts.models import AccountKind, AccountStatus, PaymentAccount, ProviderAccount
-from billing.accounts.service import seal_credentials
-from tenants.settings.service import set_method_connected
-from tests.support.providers.stripe_server import PLATFORM_TEST_KEY, StripeServer
-from todoenbalance.kit import clock
-from todoenbalance.kit.ids import new_id
+from billing.accounts.models import PaymentAccount
+from tenants.accounts.models import StaffAuditEntry
+from tenants.settings.service import get_practice_settings, usable_methods
+from tests.support.events import queued, run_due_events
+from tests.support.practices import SignedIn
+from tests.support.providers.paypal_server import PayPalServer
+from tests.support.providers.stripe_server import StripeServer
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.settings import PaymentMode, StripeSettings
 from todoenbalance.kit.tenancy import TenantContext
 
-CONNECT_SECRET = "whsec_connect"
-PUBLISHABLE = "pk_test_platform"
+API = "/api/v1/admin/payment-accounts"
+PUBLISHABLE = "pk_test_ours1234"
 
 
-def stripe_runtime(runtime: Runtime, server: StripeServer, **changes: Any) -> Runtime:
-    """The same process with the platform's account at the local Stripe."""
-    stripe = StripeSettings(
-        secret_key=SecretStr(PLATFORM_TEST_KEY),
-        publishable_key=PUBLISHABLE,
-        webhook_secret=SecretStr(CONNECT_SECRET),
-        api_base=server.url,
-    ).model_copy(update=changes)
-    providers = runtime.settings.providers.model_copy(update={"stripe": stripe})
-    return replace(runtime, settings=runtime.settings.model_copy(update={"providers": providers}))
+@dataclass
+class Counter:
+    """The owner's side of one practice."""
 
+    runtime: Runtime
+    practice: TenantContext
+    api: httpx.AsyncClient
+    owner: SignedIn
+    stripe: StripeServer
+    paypal: PayPalServer
 
-async def add_account(
-    runtime: Runtime,
-    practice: TenantContext,
-    provider: str,
-    kind: AccountKind,
-    account_ref: str,
-    credentials: Mapping[str, str] | None = None,
-    **fields: Any,
-) -> PaymentAccount:
-    """An account that takes payments, as connecting it would have left it."""
-    now = clock.now()
-    values: dict[str, Any] = {
-        "id": new_id(),
-        "provider": provider,
-        "kind": kind,
-        "mode": PaymentMode.TEST,
-        "status": AccountStatus.ACTIVE,
-        "account_ref": account_ref,
-        "credentials": seal_credentials(runtime.vault, practice.key, credentials) if credentials else None,
-        "charges_enabled": True,
-        "payouts_enabled": True,
-        "requirements": {},
-        "connected_at": now,
-        "created_at": now,
-        "updated_at": now,
-    } | fields
-    account = PaymentAccount(**values)
-    async with runtime.database.tenant(practice) as session:
-        session.add(account)
-        await set_method_connected(session, provider, is_connected=True)
-    return account
+    async def connect(self) -> dict[str, Any]:
+        """Begin at Stripe; the answer."""
+        answer = await self.api.post(f"{API}/stripe/connect")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
+    async def connected(self) -> str:
+        """Connect and fill everything in; Stripe's name for the account."""
+        await self.connect()
+        account_ref = (await self.present("stripe")).account_ref
+        assert account_ref is not None
+        self.stripe.onboard(account_ref)
+        await self.check("stripe")
+        return account_ref
 
-async def connect_stripe(runtime: Runtime, practice: TenantContext, server: StripeServer) -> PaymentAccount:
-    """A connected account of the practice's at the local Stripe, which the switchboard knows."""
-    account_ref = server.add_account()
-    async with runtime.database.platform() as session:
-        session.add(
-            ProviderAccount(
-                provider="stripe",
-                account_ref=account_ref,
-                tenant_key=practice.key,
-                mode=PaymentMode.TEST,
-                created_at=clock.now(),
-            )
-        )
-    return await add_account(runtime, practice, "stripe", AccountKind.CONNECT, account_ref)
+    def own_account(self) -> tuple[str, str]:
+        """A Stripe account of the practice's own, which Stripe asks nothing of: its name and its secret key."""
+        account_ref, key = self.stripe.add_own_account()
+        self.stripe.onboard(account_ref)
+        return account_ref, key
 
+    async def put_keys(self, secret_key: str, publishable_key: str = PUBLISHABLE) -> httpx.Response:
+        body = {"secret_key": secret_key, "publishable_key": publishable_key}
+        return await self.api.put(f"{API}/stripe/keys", json=body)
 
-async def bring_own_stripe(runtime: Runtime, practice: TenantContext, server: StripeServer) -> PaymentAccount:
-    """The practice's own Stripe account with its own keys."""
-    account_ref, key = server.add_own_account()
-    secret = f"whsec_{secrets.token_hex(8)}"
-    return await add_account(
-        runtime,
-        practice,
-        "stripe",
-        AccountKind.OWN_KEYS,
-        account_ref,
-        {"secret_key": key},
-        publishable_key="pk_test_own",
-        webhook_ref="we_own",
-        webhook_secret=runtime.vault.encrypt(secret, tenant_key=practice.key),
-    )
+    @property
+    def client_id(self) -> str:
+        """The practice's own at PayPal: an account is one practice's alone."""
+        return f"client-{self.practice.key}"
+
+    def webhooks_at_paypal(self) -> list[dict[str, Any]]:
+        """What the practice's app at PayPal calls."""
+        return list(self.paypal.world.app(self.client_id).webhooks.values())
+
+    async def put_paypal(self, client_secret: str = "secret", mode: str = "test") -> httpx.Response:
+        body = {"client_id": self.client_id, "client_secret": client_secret, "mode": mode}
+        return await self.api.put(f"{API}/paypal", json=body)
+
+    async def check(self, provider: str) -> dict[str, Any]:
+        answer = await self.api.post(f"{API}/{provider}/check")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["account"] or {})
+
+    async def disconnect(self, provider: str) -> dict[str, Any]:
+        answer = await self.api.delete(f"{API}/{provider}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def accounts(self, provider: str) -> list[PaymentAccount]:
+        """Every row, newest first."""
+        async with self.runtime.database.tenant(self.practice) as session:
+            statement = select(PaymentAccount).where(PaymentAccount.provider == provider)
+            return list((await session.scalars(statement.order_by(PaymentAccount.id.desc()))).all())
+
+    async def present(self, provider: str) -> PaymentAccount:
+        """The newest row."""
+        return (await self.accounts(provider))[0]
+
+    async def methods(self) -> list[str]:
+        """What clients are offered."""
+        async with self.runtime.database.tenant(self.practice) as session:
+            return usable_methods(self.runtime.settings, await get_practice_settings(session))
+
+    async def audit(self) -> list[str]:
+        """What the audit trail says of payment accounts, oldest first."""
+        async with self.runtime.database.tenant(self.practice) as session:
+            entries = (await session.scalars(select(StaffAuditEntry).order_by(StaffAuditEntry.id))).all()
+        return [entry.action for entry in entries if entry.action.startswith("payment_account.")]
+
+    async def run(self, **options: Any) -> int:
+        """What the queue has due."""
+        return await run_due_events(self.runtime, self.practice, **options)
+
+    async def topics(self) -> list[str]:
+        """What waits in the queue."""
+        return [row.topic for row in await queued(self.runtime, self.practice)]

@@ -4,7 +4,7 @@ import pytest
 
 from billing.accounts.models import PaymentAccount
 from tests.support.checkout import Desk, make_desk
-from tests.support.payment_accounts import connect_stripe, stripe_runtime
+from tests.support.connected_accounts import connect_stripe, stripe_runtime
 from tests.support.providers.fixtures import stripe_server
 from tests.support.providers.stripe_server import StripeServer
 from todoenbalance.kit.runtime import Runtime

@@ -30,7 +30,7 @@ from billing.providers.port import (
 )
 from billing.providers.stripe.adapter import StripeProvider
 from billing.providers.stripe.client import RETRIES, StripeApi
-from tests.support.payment_accounts import PUBLISHABLE, bring_own_stripe, connect_stripe
+from tests.support.connected_accounts import PUBLISHABLE, bring_own_stripe, connect_stripe
 from tests.support.providers.stripe.sessions import Outcome
 from tests.support.providers.stripe_server import PLATFORM_TEST_KEY, StripeServer
 from todoenbalance.kit import clock

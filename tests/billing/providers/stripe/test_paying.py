@@ -24,8 +24,8 @@ from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.catalogue.models import Service
 from tenants.registry.service import TenantDirectory
 from tests.support.checkout import PRICE, Desk
+from tests.support.connected_accounts import CONNECT_SECRET
 from tests.support.events import run_due_events
-from tests.support.payment_accounts import CONNECT_SECRET
 from tests.support.providers.stripe.sessions import Outcome
 from tests.support.providers.stripe_server import StripeServer
 from todoenbalance.kit import clock
