@@ -24,6 +24,7 @@ from scheduling.appointments.errors import AppointmentStateError, SlotNotOffered
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import NO_LIBERTIES
+from scheduling.appointments.pricing_errors import MEANS_REFUSALS
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import (
     AppointmentAdminRead,
@@ -44,7 +45,7 @@ from tenants.accounts.models import Staff
 from tenants.accounts.names import name_of
 from tenants.accounts.permissions import Permission, may
 from tenants.accounts.services.audit import record_staff_action
-from tenants.accounts.services.client_accounts import find_clients, get_client, hold_client
+from tenants.accounts.services.client_accounts import find_clients, get_client, lock_client
 from tenants.accounts.services.dependants import find_dependants
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
@@ -112,6 +113,7 @@ async def read_appointment(appointment_id: UUID, sight: Sight, session: TenantSe
         SlotNotOfferedError,
         InvalidInputError,
         IdempotencyKeyReusedError,
+        *MEANS_REFUSALS,
     ),
 )
 async def book_appointment(
@@ -268,6 +270,7 @@ async def book_as_staff(
         location_kind=body.location_kind,
         notes=body.notes,
         dependant_id=body.dependant_id,
+        means=body.means,
         actor=Actor.staff(editor.staff.id),
         liberties=body.liberties,
     )
@@ -337,7 +340,7 @@ async def hold_visible_client(session: TenantSession, editor: CalendarEditor, cl
     sight = await look_of(editor.staff, session)
     try:
         await get_client(session, client_id, among=sight.among_clients())
-        await hold_client(session, client_id)
+        await lock_client(session, client_id)
     except NotFoundError as error:
         raise InvalidInputError(["body", "client_id"], f"there is no {client_id}", "unknown_id") from error
 

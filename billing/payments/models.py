@@ -120,12 +120,19 @@ class PaymentAttempt(TenantBase):
 
 
 class Refund(TenantBase):
-    """One refund of a payment; its id makes the provider's idempotency key."""
+    """One refund of a payment; its id makes the provider's idempotency key.
+
+    ``retry_of_id``: the failed one that this tries again, which can be tried again once; ``attempt_number`` counts
+    them. Money of the desk is handed over by staff: ``handed_over_kind`` says how, ``handed_over_note`` what they
+    wrote about it.
+    """
 
     __tablename__ = "refunds"
     __table_args__ = (
         CheckConstraint("status IN ('pending', 'succeeded', 'failed')", name="status"),
         CheckConstraint("amount_minor > 0", name="amount_minor"),
+        Index("uq_refunds_retry_of_id", "retry_of_id", unique=True),
+        Index("ix_refunds_pending", "id", postgresql_where=text("status = 'pending'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -138,6 +145,11 @@ class Refund(TenantBase):
     failure_code: Mapped[str | None] = mapped_column(String(60))
     requested_by_kind: Mapped[str] = mapped_column(String(10))
     requested_by_id: Mapped[UUID | None]
+    retry_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"))
+    attempt_number: Mapped[int] = mapped_column(server_default=text("1"))
+    handed_over_kind: Mapped[str | None] = mapped_column(String(20))
+    handed_over_note: Mapped[str | None] = mapped_column(String(500))
+    handed_over_by_id: Mapped[UUID | None]
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
 

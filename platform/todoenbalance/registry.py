@@ -1,5 +1,7 @@
 """Imports every module with tables, so that mappers and migrations know all of them."""
 
+from billing.discounts import models as discounts
+from billing.packages import models as packages
 from billing.payments import models as payments
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
@@ -22,6 +24,7 @@ MODULES = (
     accounts,
     appointments,
     catalogue,
+    discounts,
     external_calendars,
     feeds,
     group_sessions,
@@ -30,6 +33,7 @@ MODULES = (
     notifications,
     operators,
     outbox,
+    packages,
     payments,
     privacy,
     settings,

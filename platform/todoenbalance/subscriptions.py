@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from billing.packages import events as packages
+from billing.packages import mails as package_mails
+from billing.packages import tasks as package_tasks
+from billing.packages.personal_data import PackageData
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable
@@ -22,7 +26,7 @@ from scheduling.appointments import events as appointments
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
-from scheduling.appointments.tasks import expire_hold
+from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.checkout.tasks import on_payment_settled
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
@@ -65,6 +69,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
+    appointments.APPOINTMENT_LAPSED: [release_means],
     appointments.APPOINTMENT_REQUESTED: [request_mails.on_appointment_requested],
     appointments.APPOINTMENT_APPROVED: [request_mails.on_appointment_approved],
     appointments.APPOINTMENT_DECLINED: [request_mails.on_appointment_declined],
@@ -86,7 +91,11 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     PAYMENT_SETTLED: [on_payment_settled],
     PAYMENT_ABANDON: [abandon_payable],
     REFUND_REQUESTED: [execute_refund],
-    REFUND_SETTLED: [on_refund_settled],
+    REFUND_SETTLED: [on_refund_settled, package_tasks.on_refund_settled],
+    packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],
+    packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
+    packages.PACKAGE_EXPIRY: [package_tasks.expire_package],
+    packages.PACKAGE_UNPAID: [package_tasks.lapse_unpaid],
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
@@ -105,6 +114,7 @@ def register_composers() -> None:
     series_mails.register_series_mails()
     session_mails.register_session_mails()
     register_refund_mails()
+    package_mails.register_package_mails()
     register_waitlist_mails()
 
 
@@ -123,6 +133,7 @@ def register_personal_data_sources() -> None:
         AnswerData(),
         MailData(),
         PaymentData(),
+        PackageData(),
         AppointmentData(),
         FeedData(),
         WaitlistData(),

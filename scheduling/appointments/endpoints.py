@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
+from billing.packages.errors import PackageExpiredError
 from scheduling.appointments.errors import (
     AppointmentStateError,
     CancellationTooLateError,
@@ -16,6 +17,7 @@ from scheduling.appointments.errors import (
 )
 from scheduling.appointments.history import STAFF_ONLY, Actor
 from scheduling.appointments.models import AppointmentStatus
+from scheduling.appointments.pricing_errors import MEANS_REFUSALS
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import (
     AppointmentRead,
@@ -58,6 +60,7 @@ ToQuery = Annotated[str | None, Query(alias="to", max_length=40, description="St
         SlotNotOfferedError,
         InvalidInputError,
         IdempotencyKeyReusedError,
+        *MEANS_REFUSALS,
     ),
     dependencies=[Depends(client_limited(BOOKING))],
 )
@@ -77,6 +80,7 @@ async def book_appointment(
         location_kind=body.location_kind,
         notes=body.notes,
         dependant_id=body.dependant_id,
+        means=body.means,
     )
     answer = AppointmentRead.of(appointment)
     await once.remember(session, 201, answer)
@@ -122,6 +126,7 @@ async def read_appointment(appointment_id: UUID, client: CurrentClient, session:
         AppointmentStateError,
         MoveTooLateError,
         SlotNotOfferedError,
+        PackageExpiredError,
         InvalidInputError,
         IdempotencyKeyReusedError,
     ),

@@ -14,6 +14,7 @@ from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentChange, AppointmentLink, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.services.means import lock_means_of
 from scheduling.appointments.services.quoting import RefundChoice, refund_of
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.privacy.port import (
@@ -186,6 +187,7 @@ class AppointmentCancelling:
         await lock_payments_of_client(session, client_id)
         await AppointmentRepository(session).lock_all_of_client(client_id)
         rows = [row for row in await _rows_of(session, client_id) if _is_to_come(row)]
+        await lock_means_of(session, [row.id for row in rows])
         done = [await cancel_appointment(session, row.id, actor=Actor.client(client_id)) for row in rows]
         return [Cancellation(one.appointment.id, one.appointment.starts_at, one.refund) for one in done]
 

@@ -24,6 +24,7 @@ class Service(TenantBase):
     when a client may cancel or move it (0: until it begins); ``refund_tiers``, ``[{hours_before, percent}]``, the
     longest first (None: everything until the practice's ``cancellation_notice_hours``, then nothing);
     ``no_show_fee_minor``. ``position`` orders lists; ``colour`` (``#rrggbb``) is the calendar's.
+    ``free_first_visit``: a client's first appointment in the practice costs nothing if it is one of these.
     """
 
     __tablename__ = "services"
@@ -68,6 +69,7 @@ class Service(TenantBase):
     move_notice_hours: Mapped[int] = mapped_column(server_default=text("0"))
     refund_tiers: Mapped[list[dict[str, int]] | None] = mapped_column(JSONB(none_as_null=True))
     no_show_fee_minor: Mapped[MinorUnits | None]
+    free_first_visit: Mapped[bool] = mapped_column(server_default=text("false"))
     colour: Mapped[str | None] = mapped_column(String(7))
     position: Mapped[int] = mapped_column(server_default=text("0"))
     archived: Mapped[bool] = mapped_column(server_default=text("false"))

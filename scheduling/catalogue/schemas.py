@@ -100,6 +100,7 @@ class _ServiceFields(BaseModel):
     location_kinds: list[str]
     practitioner_ids: list[UUID]
     requires_approval: bool = Field(description="A booking is a request, which the practice grants or not.")
+    free_first_visit: bool = Field(description="A client's first appointment in the practice is free as one of these.")
     capacity: int | None = Field(description="Seats of each session of a group service; null: one client at a time.")
     colour: str | None
     position: int
@@ -240,6 +241,7 @@ class ServiceCreate(BaseModel):
     move_notice_hours: NoticeHours = 0
     refund_tiers: RefundTiers | None = None
     no_show_fee: MoneySchema | None = None
+    free_first_visit: bool = False
     colour: Colour | None = None
     position: Position = 0
     archived: bool = False
@@ -275,6 +277,7 @@ class ServicePatch(Patch):
     move_notice_hours: NoticeHours | None = None
     refund_tiers: RefundTiers | None = None
     no_show_fee: MoneySchema | None = None
+    free_first_visit: bool | None = None
     colour: Colour | None = None
     position: Position | None = None
     archived: bool | None = None

@@ -10,6 +10,7 @@ from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.cancelling import Cancellation, cancel_appointment
+from scheduling.appointments.services.means import lock_means_of
 from scheduling.appointments.services.reading import MOVABLE
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -52,6 +53,7 @@ async def cancel_series(
         await lock_payments_of_payable(session, PAYABLE_KIND, one)
     for one in ids:
         await AppointmentRepository(session).lock(one)
+    await lock_means_of(session, ids)
     return [await _cancel(session, row, actor, client_id, reason) for row in rows if is_to_come(row)]
 
 

@@ -9,6 +9,7 @@ from scheduling.appointments.history import Actor
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_freed
 from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.services.means import lock_means_of
 from scheduling.appointments.services.reading import MOVABLE
 from scheduling.group_sessions.announcing import announce_session
 from scheduling.group_sessions.events import GROUP_SESSION_CANCELLED
@@ -50,6 +51,7 @@ async def cancel_session(
     repository = GroupSessionRepository(session)
     await repository.flush()
     seats = [seat.id for seat in await repository.lock_live_seats(group_id) if seat.status in MOVABLE]
+    await lock_means_of(session, seats)
     done = [await cancel_appointment(session, one, actor=actor, reason=reason, with_session=True) for one in seats]
     await announce_session(session, group, GROUP_SESSION_CANCELLED)
     await announce_freed(session, group.practitioner_id, group.occupied)
