@@ -42,10 +42,10 @@ class Balance:
     available: int = 0
     reserved: int = 0
 
-    def after(self, kind: CreditKind, credits: int) -> "Balance":
+    def after(self, kind: CreditKind, count: int) -> "Balance":
         """With so many credits moved."""
         available, reserved = _EFFECTS[kind]
-        return Balance(self.available + available * credits, self.reserved + reserved * credits)
+        return Balance(self.available + available * count, self.reserved + reserved * count)
 
 
 async def balance_of(session: TenantSession, purchase_id: UUID) -> Balance:
@@ -61,7 +61,7 @@ async def write_entry(
     by: By,
     *,
     cause: str,
-    credits: int = 1,
+    count: int = 1,
     used_for_id: UUID | None = None,
     reason: str | None = None,
 ) -> Balance:
@@ -72,14 +72,14 @@ async def write_entry(
     packages = PackageRepository(session)
     last = (await packages.last_entries([purchase.id])).get(purchase.id)
     before = Balance() if last is None else Balance(last.available_after, last.reserved_after)
-    after = before.after(kind, credits)
+    after = before.after(kind, count)
     await packages.add(
         CreditEntry(
             id=new_id(),
             purchase_id=purchase.id,
             number=1 if last is None else last.number + 1,
             kind=kind,
-            credits=credits,
+            credits=count,
             available_after=after.available,
             reserved_after=after.reserved,
             used_for_id=used_for_id,

@@ -186,7 +186,7 @@ async def expire_credits(session: TenantSession, purchase_id: UUID) -> datetime 
         return purchase.expires_at
     available = (await balance_of(session, purchase.id)).available
     if available:
-        await write_entry(session, purchase, CreditKind.EXPIRED, By("system"), cause="expired", credits=available)
+        await write_entry(session, purchase, CreditKind.EXPIRED, By("system"), cause="expired", count=available)
     purchase.status, purchase.updated_at = PurchaseStatus.EXPIRED, clock.now()
     await PackageRepository(session).flush()
     return None

@@ -58,7 +58,7 @@ async def give_back_package(
     left = money.amount
     if count == 0 or left == 0 or sum(refundable_minor(one) for one in payments) < left:
         raise PackageNotRefundableError
-    await write_entry(session, purchase, CreditKind.REVOKED, by, cause=GIVEN_BACK, credits=count, reason=reason)
+    await write_entry(session, purchase, CreditKind.REVOKED, by, cause=GIVEN_BACK, count=count, reason=reason)
     for payment in reversed(payments):
         part = min(left, refundable_minor(payment))
         if part:
@@ -91,7 +91,7 @@ async def follow_money(session: TenantSession, purchase_id: UUID, *, is_lost: bo
     before = await PackageRepository(session).count_revoked(purchase.id, _FOR_MONEY)
     count = min((await balance_of(session, purchase.id)).available, max(covered - before, 0))
     if count:
-        await write_entry(session, purchase, CreditKind.REVOKED, SYSTEM, cause=MONEY_LEFT, credits=count)
+        await write_entry(session, purchase, CreditKind.REVOKED, SYSTEM, cause=MONEY_LEFT, count=count)
         await _close_if_empty(session, purchase)
     return count
 

@@ -133,7 +133,7 @@ async def grant(
     purchase.status, purchase.granted_at, purchase.pays_until = PurchaseStatus.ACTIVE, now, None
     purchase.expires_at = None if purchase.validity_days is None else now + timedelta(days=purchase.validity_days)
     purchase.updated_at = now
-    await write_entry(session, purchase, CreditKind.GRANTED, by, cause=cause, credits=purchase.sessions, reason=reason)
+    await write_entry(session, purchase, CreditKind.GRANTED, by, cause=cause, count=purchase.sessions, reason=reason)
     payload = {"purchase_id": str(purchase.id)}
     await publish(session, PACKAGE_BOUGHT, payload)
     if purchase.expires_at is not None:
@@ -185,7 +185,7 @@ async def adjust_credits(
         raise TooFewCreditsError(available=available)
     if change:
         kind = CreditKind.GRANTED if change > 0 else CreditKind.REVOKED
-        await write_entry(session, purchase, kind, by, cause="staff", credits=abs(change), reason=reason)
+        await write_entry(session, purchase, kind, by, cause="staff", count=abs(change), reason=reason)
     if change > 0 and purchase.status != PurchaseStatus.ACTIVE:
         purchase.status = PurchaseStatus.ACTIVE
     if change > 0 and purchase.expires_at is not None and purchase.expires_at <= clock.now():
