@@ -5,3 +5,6 @@ PAYMENT_SETTLED = "payment.settled"
 
 PAYMENT_ABANDON = "payment.abandon"
 """``{payable_kind, payable_id}``: the payable is not wanted any more, so its open orders must become unpayable."""
+
+PAYMENT_CHECK = "payment.check"
+"""``{payment_id}``: nobody may have told us how it ended (a closed tab, a lost webhook), so the provider is asked."""

@@ -1,8 +1,11 @@
 """Imports every module with tables, so that mappers and migrations know all of them."""
 
+from billing.accounts import models as payment_accounts
 from billing.discounts import models as discounts
+from billing.disputes import models as disputes
 from billing.packages import models as packages
 from billing.payments import models as payments
+from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -25,6 +28,7 @@ MODULES = (
     appointments,
     catalogue,
     discounts,
+    disputes,
     external_calendars,
     feeds,
     group_sessions,
@@ -34,8 +38,10 @@ MODULES = (
     operators,
     outbox,
     packages,
+    payment_accounts,
     payments,
     privacy,
+    reconciliation,
     settings,
     social,
     tenants,

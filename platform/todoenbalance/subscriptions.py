@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+from billing.checkout.tasks import on_payment_settled
 from billing.packages import events as packages
 from billing.packages import mails as package_mails
 from billing.packages import tasks as package_tasks
+from billing.packages.payable import register_package_kind
 from billing.packages.personal_data import PackageData
-from billing.payments.events import PAYMENT_ABANDON, PAYMENT_SETTLED
+from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
-from billing.payments.tasks import abandon_payable
+from billing.payments.tasks import abandon_payable, check_payment
 from billing.providers.sandbox import SEND_WEBHOOK
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
@@ -27,7 +29,8 @@ from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
-from scheduling.checkout.tasks import on_payment_settled
+from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
+from scheduling.checkout.balance_payable import register_balance_kind
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -90,6 +93,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [on_payment_settled],
     PAYMENT_ABANDON: [abandon_payable],
+    PAYMENT_CHECK: [check_payment],
     REFUND_REQUESTED: [execute_refund],
     REFUND_SETTLED: [on_refund_settled, package_tasks.on_refund_settled],
     packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],
@@ -116,6 +120,13 @@ def register_composers() -> None:
     register_refund_mails()
     package_mails.register_package_mails()
     register_waitlist_mails()
+
+
+def register_payable_kinds() -> None:
+    """Let the features tell billing what can be paid for. Safe to repeat."""
+    register_appointment_kinds()
+    register_balance_kind()
+    register_package_kind()
 
 
 def register_personal_data_sources() -> None:

@@ -22,7 +22,12 @@ from todoenbalance.kit.outbox.dispatch import Dispatcher
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, get_settings
 from todoenbalance.operators.housekeeping import clean_platform
-from todoenbalance.subscriptions import SUBSCRIPTIONS, register_composers, register_personal_data_sources
+from todoenbalance.subscriptions import (
+    SUBSCRIPTIONS,
+    register_composers,
+    register_payable_kinds,
+    register_personal_data_sources,
+)
 
 T = TypeVar("T")
 
@@ -55,6 +60,7 @@ def _this_process() -> _Process:
     if _process is None:
         register_composers()
         register_personal_data_sources()
+        register_payable_kinds()
         _process = _Process(get_settings())
     return _process
 

@@ -35,3 +35,9 @@ APPOINTMENT_REMINDER = "appointment.reminder"
 
 PAYABLE_KIND = "appointment"
 """What billing knows an appointment as."""
+
+BALANCE_KIND = "appointment_balance"
+"""What billing knows the rest of its price as; the ids are the same."""
+
+MONEY_KINDS = (PAYABLE_KIND, BALANCE_KIND)
+"""What is paid of an appointment's price: its deposit (or all of it), and its balance."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import Liberties
+from scheduling.appointments.services.balances import Standing
 from scheduling.appointments.services.cancelling import Cancellation
 from scheduling.appointments.services.pricing import Means
 from scheduling.appointments.services.quoting import RefundChoice
@@ -42,6 +43,10 @@ class AppointmentRead(BaseModel):
     amount_due: MoneySchema = Field(
         description="What is still to be paid for the booking to stand: the deposit or price while `held`, else 0."
     )
+    paid: MoneySchema | None = Field(default=None, description="What is here of the client's money for it.")
+    balance: MoneySchema | None = Field(
+        default=None, description="What is still owed of its price, the `amount_due` included."
+    )
     hold_expires_at: datetime | None
     awaiting_approval: bool = Field(
         default=False, description="`held` until the practice answers; nothing can be paid before."
@@ -57,8 +62,8 @@ class AppointmentRead(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: Appointment, **more: object) -> Self:
-        """From our own row."""
+    def of(cls, row: Appointment, standing: Standing | None = None, **more: object) -> Self:
+        """From our own row, and how its money stands (None: not told)."""
         computed = {
             "status",
             "price",
@@ -74,6 +79,9 @@ class AppointmentRead(BaseModel):
             values["hold_kind"] = None
         fee = row.no_show_fee_minor
         due = row.amount_due_minor if status is AppointmentStatus.HELD else 0
+        if standing is not None:
+            more["paid"] = MoneySchema.of(standing.paid, row.currency)
+            more["balance"] = MoneySchema.of(standing.balance, row.currency)
         return cls(
             **values,
             status=status,

@@ -76,16 +76,16 @@ async def give_back_package(
     return purchase, money
 
 
-async def follow_money(session: TenantSession, purchase_id: UUID, *, is_lost: bool = False) -> int:
+async def follow_money(session: TenantSession, purchase_id: UUID) -> int:
     """Revoke the unused sessions whose money is gone again; answers how many. Harmless to repeat.
 
-    For refunds of the payment itself and disputes (``is_lost``: all of the money is). What is booked stays booked.
+    For refunds of the payment itself and for lost disputes, which are refunds, too. What is booked stays booked.
     """
     payments = await lock_payments_of_payable(session, PAYABLE_KIND, purchase_id)
     purchase = await PackageRepository(session).find_purchase(purchase_id, for_update=True)
     if purchase is None or purchase.granted_at is None or purchase.price_minor == 0:
         return 0
-    kept = 0 if is_lost else sum(one.captured_minor - one.refunded_minor for one in payments)
+    kept = sum(one.captured_minor - one.refunded_minor for one in payments)
     gone = max(purchase.price_minor - kept, 0)
     covered = purchase.sessions * min(gone, purchase.price_minor) // purchase.price_minor
     before = await PackageRepository(session).count_revoked(purchase.id, _FOR_MONEY)

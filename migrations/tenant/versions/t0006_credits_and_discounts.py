@@ -34,14 +34,9 @@ def _add_columns() -> None:
     op.create_check_constraint(
         op.f("ck_appointments_discount_minor"), "appointments", "discount_minor BETWEEN 0 AND price_minor"
     )
-    op.add_column("refunds", sa.Column("retry_of_id", sa.Uuid(), nullable=True))
-    op.add_column("refunds", sa.Column("attempt_number", sa.Integer(), server_default=sa.text("1"), nullable=False))
     op.add_column("refunds", sa.Column("handed_over_kind", sa.String(length=20), nullable=True))
     op.add_column("refunds", sa.Column("handed_over_note", sa.String(length=500), nullable=True))
     op.add_column("refunds", sa.Column("handed_over_by_id", sa.Uuid(), nullable=True))
-    op.create_foreign_key(op.f("fk_refunds_retry_of_id"), "refunds", "refunds", ["retry_of_id"], ["id"])
-    op.create_index("uq_refunds_retry_of_id", "refunds", ["retry_of_id"], unique=True)
-    op.create_index("ix_refunds_pending", "refunds", ["id"], postgresql_where=sa.text("status = 'pending'"))
 
 
 def _make_packages() -> None:
@@ -209,10 +204,7 @@ def downgrade() -> None:
         "packages",
     ):
         op.drop_table(table)
-    op.drop_index("ix_refunds_pending", "refunds")
-    op.drop_index("uq_refunds_retry_of_id", "refunds")
-    op.drop_constraint(op.f("fk_refunds_retry_of_id"), "refunds")
-    for column in ("handed_over_by_id", "handed_over_note", "handed_over_kind", "attempt_number", "retry_of_id"):
+    for column in ("handed_over_by_id", "handed_over_note", "handed_over_kind"):
         op.drop_column("refunds", column)
     op.drop_constraint(op.f("ck_appointments_discount_minor"), "appointments")
     for column in ("package_purchase_id", "free_first_visit", "discount_minor"):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from billing.payments.service import lock_payments_of_payable, request_abandon
 from billing.refunds.service import Paid, RefundCause, request_refunds_for_payable
-from scheduling.appointments.events import APPOINTMENT_CANCELLED, PAYABLE_KIND
+from scheduling.appointments.events import APPOINTMENT_CANCELLED, MONEY_KINDS
 from scheduling.appointments.history import Actor, ActorKind, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
@@ -90,7 +90,7 @@ async def cancel_appointment(
     """
     check_owner(await AppointmentRepository(session).find(appointment_id), client_id)
     # Payments are locked before what they pay for, as settling does.
-    payments = await lock_payments_of_payable(session, PAYABLE_KIND, appointment_id)
+    payments = await lock_payments_of_payable(session, MONEY_KINDS, appointment_id)
     appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), client_id)
     if appointment.status == AppointmentStatus.CANCELLED:
         return await _as_decided(session, appointment)
@@ -109,8 +109,9 @@ async def cancel_appointment(
         detail |= {"on_behalf_of_client": True, "policy_minor": None if policy is None else policy.amount}
     record_change(session, appointment.id, ChangeKind.CANCELLED, actor, **detail)
     await tell(session, appointment.id, appointment.version, APPOINTMENT_CANCELLED, with_session=with_session)
-    if appointment.amount_due_minor:
-        await request_abandon(session, PAYABLE_KIND, appointment.id)
+    if appointment.price_minor:
+        for kind in MONEY_KINDS:
+            await request_abandon(session, kind, appointment.id)
     return Cancellation(appointment, refund, policy, credit_back)
 
 
@@ -144,7 +145,7 @@ async def _give_back(
     if percent:
         await request_refunds_for_payable(
             session,
-            PAYABLE_KIND,
+            MONEY_KINDS,
             appointment.id,
             percent=percent,
             cause=RefundCause.CANCELLATION,

@@ -57,6 +57,11 @@ async def confirm_offline(session: TenantSession, appointment_id: UUID, *, actor
     return await _confirm(session, appointment_id, "offline", actor)
 
 
+async def confirm_with_credit(session: TenantSession, appointment_id: UUID, *, actor: Actor) -> ConfirmOutcome:
+    """A session of a package was taken for it: the same rules. Raises :class:`NotFoundError`."""
+    return await _confirm(session, appointment_id, "package", actor)
+
+
 async def _confirm(session: TenantSession, appointment_id: UUID, how: str, actor: Actor = SYSTEM) -> ConfirmOutcome:
     appointment = await lock_with_practitioner(session, appointment_id)
     if appointment.status == AppointmentStatus.CANCELLED:

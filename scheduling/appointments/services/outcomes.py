@@ -5,7 +5,7 @@ from uuid import UUID
 from billing.payments.service import lock_payments_of_payable
 from billing.refunds.service import Paid
 from scheduling.appointments.errors import AppointmentStateError
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
@@ -27,7 +27,7 @@ async def record_outcome(
     the other, and the fee with it. Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
     """
     check_owner(await AppointmentRepository(session).find(appointment_id), None)
-    paid = Paid.of(await lock_payments_of_payable(session, PAYABLE_KIND, appointment_id))
+    paid = Paid.of(await lock_payments_of_payable(session, MONEY_KINDS, appointment_id))
     appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), None)
     if appointment.status not in KEPT or appointment.starts_at > clock.now():
         raise AppointmentStateError

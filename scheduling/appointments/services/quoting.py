@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from billing.refunds.service import Paid, paid_for_payable
 from scheduling.appointments.errors import AppointmentStateError, CancellationTooLateError, MoveTooLateError
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.services.means import is_paid_with_credit
 from scheduling.appointments.services.reading import MOVABLE, effective_status
@@ -51,7 +51,7 @@ class Quote:
 async def quote_cancellation(session: TenantSession, appointment: Appointment, *, by_client: bool = True) -> Quote:
     """What the client's cancelling now would give back; ``by_client``: whether it is them who may, or staff."""
     now, terms = clock.now(), Terms.of(appointment)
-    paid = await paid_for_payable(session, PAYABLE_KIND, appointment.id)
+    paid = await paid_for_payable(session, MONEY_KINDS, appointment.id)
     percent = share_back(appointment, RefundChoice.POLICY, now)
     refund, currency = paid.share(percent), appointment.currency
     can_cancel = refusal_to_cancel(appointment, now, by_client=by_client) is None

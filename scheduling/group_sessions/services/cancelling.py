@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from billing.payments.service import list_payment_ids, lock_payments_of_payables
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.history import Actor
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_freed
@@ -67,14 +67,14 @@ async def _lock_all(session: TenantSession, group_id: UUID) -> GroupSession:
     while True:
         practitioner_id = (await get_session(session, group_id)).practitioner_id
         savepoint = await session.begin_nested()
-        payments = await lock_payments_of_payables(session, PAYABLE_KIND, await repository.list_live_seat_ids(group_id))
+        payments = await lock_payments_of_payables(session, MONEY_KINDS, await repository.list_live_seat_ids(group_id))
         await AppointmentRepository(session).lock_practitioner(practitioner_id)
         group = await repository.lock(group_id)
         if group is None:
             raise NotFoundError
         seats = [seat.id for seat in await repository.lock_live_seats(group_id)]
         if group.practitioner_id == practitioner_id and payments.issuperset(
-            await list_payment_ids(session, PAYABLE_KIND, seats)
+            await list_payment_ids(session, MONEY_KINDS, seats)
         ):
             await savepoint.commit()
             return group
