@@ -35,6 +35,7 @@ from scheduling.appointments.schemas import (
     StaffRescheduleRequest,
 )
 from scheduling.appointments.services import booking, cancelling, confirming, moving, outcomes, reading
+from scheduling.appointments.services.balances import find_standing, find_standings
 from scheduling.appointments.services.cancelling import Cancellation, Ruling
 from scheduling.appointments.services.confirming import ConfirmOutcome
 from scheduling.appointments.services.quoting import RefundChoice
@@ -90,7 +91,9 @@ async def list_appointments(
         awaiting_approval=awaiting_approval,
     )
     rows, following = await reading.list_appointments(session, sight.narrow(wanted), limit=limit, cursor=cursor)
-    named = await with_names(session, tenant.locale, [AppointmentAdminRead.of(row) for row in rows])
+    standings = await find_standings(session, rows)
+    reads = [AppointmentAdminRead.of(row, standings[row.id]) for row in rows]
+    named = await with_names(session, tenant.locale, reads)
     return Page(items=[sight.show(read) for read in named], next_cursor=following)
 
 
@@ -99,7 +102,8 @@ async def read_appointment(appointment_id: UUID, sight: Sight, session: TenantSe
     """One appointment; for a practitioner, one of their own where the practice wants it so."""
     row = await reading.get_appointment(session, appointment_id)
     sight.check(row.practitioner_id)
-    return sight.show(await _named(session, AppointmentAdminRead.of(row)))
+    read = AppointmentAdminRead.of(row, await find_standing(session, row))
+    return sight.show(await _named(session, read))
 
 
 @router.post(
@@ -151,7 +155,7 @@ async def change_appointment(
         )
     if "status" in changes:
         await outcomes.record_outcome(session, appointment_id, changes["status"], actor=actor)
-    return await _read(session, editor, appointment_id)
+    return await read_as_staff(session, editor, appointment_id)
 
 
 @router.post("/{appointment_id}/confirm", responses=responses(NotFoundError, SlotTakenError, AppointmentStateError))
@@ -163,7 +167,7 @@ async def confirm_appointment(appointment_id: UUID, editor: Editor, session: Ten
         raise SlotTakenError
     if outcome is ConfirmOutcome.NOT_BOOKABLE:
         raise AppointmentStateError
-    return await _read(session, editor, appointment_id)
+    return await read_as_staff(session, editor, appointment_id)
 
 
 @router.post(
@@ -330,9 +334,11 @@ async def _named(session: TenantSession, read: AdminReadT) -> AdminReadT:
     return (await with_names(session, session.tenant.locale, [read]))[0]
 
 
-async def _read(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> AppointmentAdminRead:
+async def read_as_staff(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> AppointmentAdminRead:
+    """One appointment, as this editor may see it."""
     row = await reading.get_appointment(session, appointment_id)
-    return (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(row)))
+    read = AppointmentAdminRead.of(row, await find_standing(session, row))
+    return (await look_of(editor.staff, session)).show(await _named(session, read))
 
 
 async def hold_visible_client(session: TenantSession, editor: CalendarEditor, client_id: UUID) -> None:

@@ -27,8 +27,8 @@ from scheduling.appointments.schemas import (
     RescheduleRequest,
 )
 from scheduling.appointments.services import booking, cancelling, moving, quoting, reading
-from scheduling.appointments.services.exporting import export_appointment
 from scheduling.appointments.services.balances import find_standing, find_standings
+from scheduling.appointments.services.exporting import export_appointment
 from scheduling.appointments.terms_schemas import ChangeRead, History, QuoteRead
 from scheduling.fields import parse_bound
 from scheduling.group_sessions.errors import AlreadyBookedError

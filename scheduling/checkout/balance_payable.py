@@ -83,8 +83,9 @@ async def record_at_desk(
     appointment_id: UUID,
     kind: ReceiptKind,
     amount_minor: int | None = None,
-) -> list[Payment]:
-    """Write down money that staff received for an appointment, by default all that is owed; answers its payments.
+) -> list[tuple[Payment, int]]:
+    """Write down money that staff received for an appointment, by default all that is owed; answers the
+    payments in which it was written down, with how much of it.
 
     What the client had promised to pay at the visit is filled first, the rest is a payment of the balance. Who did it
     is for the audit trail. Raises :class:`NotFoundError`, :class:`AppointmentNotPayableError`,
@@ -107,12 +108,12 @@ async def record_at_desk(
     for payment in payments:
         part = min(left, payment.amount_minor - payment.captured_minor)
         if part > 0 and _can_be_filled(payment, payments):
-            filled.append(await record_offline_receipt(session, payment.id, kind, part))
+            filled.append((await record_offline_receipt(session, payment.id, kind, part), part))
             left -= part
     if left:
         payable = await _payable(session, appointment, left)
         payment = await open_payment(session, settings, payable, Manner(OFFLINE, "", ""))
-        filled.append(await record_offline_receipt(session, payment.id, kind, left))
+        filled.append((await record_offline_receipt(session, payment.id, kind, left), left))
     return filled
 
 

@@ -22,7 +22,9 @@ GET    /api/v1/admin/appointments/{appointment_id}/cancellation-quote           
 POST   /api/v1/admin/appointments/{appointment_id}/confirm                         OMR
 POST   /api/v1/admin/appointments/{appointment_id}/decline                         OMR
 GET    /api/v1/admin/appointments/{appointment_id}/history                         staff
+POST   /api/v1/admin/appointments/{appointment_id}/receipt                         OMR
 POST   /api/v1/admin/appointments/{appointment_id}/reschedule                      OMR
+POST   /api/v1/admin/appointments/{appointment_id}/use-package                     OMR
 POST   /api/v1/admin/appointments/{appointment_id}/waive-no-show-fee               OM
 GET    /api/v1/admin/audit                                                         O
 POST   /api/v1/admin/auth/accept-invitation                                        anyone
@@ -64,6 +66,11 @@ DELETE /api/v1/admin/clients/{client_id}                                        
 GET    /api/v1/admin/clients/{client_id}/dependants                                staff
 GET    /api/v1/admin/clients/{client_id}/erasure                                   O
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
+GET    /api/v1/admin/discounts                                                     OM
+POST   /api/v1/admin/discounts                                                     OM
+GET    /api/v1/admin/discounts/{code_id}                                           OM
+PATCH  /api/v1/admin/discounts/{code_id}                                           OM
+GET    /api/v1/admin/discounts/{code_id}/redemptions                               OM
 GET    /api/v1/admin/email-logs                                                    OMR
 GET    /api/v1/admin/erasures                                                      O
 POST   /api/v1/admin/erasures/{erasure_id}/unseal                                  O fresh
@@ -80,11 +87,24 @@ PATCH  /api/v1/admin/group-sessions/{session_id}                                
 POST   /api/v1/admin/group-sessions/{session_id}/cancel                            OMR
 POST   /api/v1/admin/group-sessions/{session_id}/reschedule                        OMR
 GET    /api/v1/admin/holidays                                                      staff
+GET    /api/v1/admin/package-purchases                                             OMR
+POST   /api/v1/admin/package-purchases                                             OMR
+POST   /api/v1/admin/package-purchases/gift                                        OM fresh
+GET    /api/v1/admin/package-purchases/{purchase_id}                               OMR
+POST   /api/v1/admin/package-purchases/{purchase_id}/adjust                        OM fresh
+POST   /api/v1/admin/package-purchases/{purchase_id}/refund                        OM fresh
+GET    /api/v1/admin/packages                                                      staff
+POST   /api/v1/admin/packages                                                      OM
+GET    /api/v1/admin/packages/{package_id}                                         staff
+PATCH  /api/v1/admin/packages/{package_id}                                         OM
 GET    /api/v1/admin/payments                                                      OMR
 GET    /api/v1/admin/payments/{payment_id}                                         OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt                                 OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt/undo                            OMR fresh
 POST   /api/v1/admin/payments/{payment_id}/refund                                  OM fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/handed-over         OMR fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/retry               OM fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/withdraw            OM fresh
 GET    /api/v1/admin/practitioners                                                 staff
 POST   /api/v1/admin/practitioners                                                 OM
 GET    /api/v1/admin/practitioners/{practitioner_id}                               staff
@@ -103,6 +123,7 @@ POST   /api/v1/admin/recurring-time-slots                                       
 GET    /api/v1/admin/recurring-time-slots/{slot_id}                                staff
 PATCH  /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
 DELETE /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
+GET    /api/v1/admin/refunds/to-hand-over                                          OMR
 GET    /api/v1/admin/services                                                      staff
 POST   /api/v1/admin/services                                                      OM
 GET    /api/v1/admin/services/{service_id}                                         staff
@@ -139,6 +160,7 @@ POST   /api/v1/appointments/{appointment_id}/cancel                             
 GET    /api/v1/appointments/{appointment_id}/cancellation-quote                    client
 GET    /api/v1/appointments/{appointment_id}/history                               client
 POST   /api/v1/appointments/{appointment_id}/reschedule                            client
+POST   /api/v1/appointments/{appointment_id}/use-package                           client
 POST   /api/v1/auth/email/cancel                                                   anyone
 POST   /api/v1/auth/email/confirm                                                  anyone
 POST   /api/v1/auth/login                                                          anyone
@@ -157,6 +179,11 @@ POST   /api/v1/auth/register                                                    
 POST   /api/v1/auth/sudo                                                           client
 POST   /api/v1/auth/verify-email                                                   anyone
 POST   /api/v1/auth/verify-email/request                                           anyone
+GET    /api/v1/package-purchases                                                   client
+GET    /api/v1/package-purchases/{purchase_id}                                     client
+GET    /api/v1/packages                                                            anyone
+GET    /api/v1/packages/{package_id}                                               anyone
+POST   /api/v1/packages/{package_id}/buy                                           client
 POST   /api/v1/payments                                                            client
 GET    /api/v1/payments/{payment_id}                                               client
 POST   /api/v1/payments/{payment_id}/confirm                                       client
@@ -191,6 +218,7 @@ POST   /api/v1/platform/tenants/{tenant_id}/reactivate                          
 POST   /api/v1/platform/tenants/{tenant_id}/suspend                                operator fresh
 GET    /api/v1/practice                                                            anyone
 GET    /api/v1/practitioners                                                       anyone
+POST   /api/v1/quotes                                                              client
 GET    /api/v1/services                                                            anyone
 GET    /api/v1/time-slots                                                          anyone
 GET    /api/v1/time-slots/days                                                     anyone
