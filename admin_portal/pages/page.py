@@ -49,6 +49,8 @@ _NAVIGATION = (
     ("/admin/services", _("Services"), Permission.VIEW_CALENDAR),
     ("/admin/practitioners", _("Practitioners"), Permission.VIEW_CALENDAR),
     ("/admin/hours", _("Hours"), Permission.VIEW_CALENDAR),
+    ("/admin/packages", _("Packages"), Permission.VIEW_CALENDAR),
+    ("/admin/discounts", _("Discount codes"), Permission.MANAGE_CATALOGUE),
     ("/admin/payments", _("Payments"), Permission.VIEW_PAYMENTS),
     ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
     ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),

@@ -126,6 +126,7 @@ async def _render(page: StaffPage, payment: Payment, problem: ProblemError | Non
         client=_name(page, clients.get(payment.client_id)),
         reference=attempt.provider_ref if payment.method == OFFLINE else None,
         refunds=[(one, page.t(REFUND_WORDS[RefundStatus(one.status)])) for one in made],
+        retried={one.retry_of_id for one in made},
         missing_minor=missing,
         refundable_minor=refunds.refundable_minor(payment),
         kinds=[(kind.value, page.t(words)) for kind, words in KIND_WORDS.items()],
