@@ -13,6 +13,7 @@ from billing.payments import service as payments
 from billing.payments.models import Payment, PaymentStatus, RefundStatus
 from billing.payments.receipts import ReceiptKind, record_offline_receipt
 from billing.providers.offline import NAME as OFFLINE
+from billing.reconciliation.service import read_state
 from billing.refunds import service as refunds
 from notifications.formats import describe
 from scheduling.idempotent import Once
@@ -91,8 +92,14 @@ async def list_payments(page: SignedIn, cursor: Annotated[str | None, Query(max_
     page.need(Permission.VIEW_PAYMENTS)
     rows, following = await payments.list_payments(page.session, limit=_MOST, cursor=cursor)
     clients = await find_clients(page.session, {row.client_id for row in rows})
+    books = await read_state(page.session)
+    compared_at = books.last.finished_at if books.last is not None else None
     return page.render(
         "payments.html",
+        disagreeing=books.disagreeing,
+        disagreements=books.open,
+        compared=describe(compared_at, page.tenant.timezone, page.locale) if compared_at is not None else None,
+        unreadable=books.last.unreadable if books.last is not None else 0,
         payments=[(row, _words(page, row), _name(page, clients.get(row.client_id))) for row in rows],
         following=following,
     )

@@ -216,7 +216,8 @@ class VerifiedEvent:
 
     ``is_known``: the type is one that we act on; others are kept as ignored. ``object_ref``: the order or the
     charge that it names, by which the payment is found. ``account_ref``: whose account at the provider it
-    happened in. ``is_live``: real money or test mode, None where the provider has no such difference.
+    happened in. ``is_live``: real money or test mode, None where the provider has no such difference. ``attempt_id``:
+    our own id as it was echoed; it finds the payment too, and is as little believed as anything else in an event.
     """
 
     event_id: str
@@ -228,6 +229,7 @@ class VerifiedEvent:
     account_ref: str | None = None
     is_live: bool | None = None
     occurred_at: datetime | None = None
+    attempt_id: UUID | None = None
 
 
 class ProviderError(Exception):
@@ -327,10 +329,11 @@ class PaymentProvider(Protocol):
         """How a refund stands. Only reads. Raises :class:`ObjectNotFoundError`."""
         ...
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
-        """The event in a webhook, once its signature over the raw bytes is right. No network, moves nothing.
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
+        """The event in a webhook, once its signature over the raw bytes is right. Moves nothing, asks nobody.
 
-        ``headers`` with lower-case names. Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
+        The one thing that may be fetched is the provider's certificate, once. ``headers`` with lower-case names.
+        Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
         """
         ...
 

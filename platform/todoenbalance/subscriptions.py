@@ -12,6 +12,8 @@ from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_SETT
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
 from billing.providers.sandbox import SEND_WEBHOOK
+from billing.reconciliation.events import BILLING_RECONCILE
+from billing.reconciliation.tasks import reconcile_practice
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
 from billing.refunds.tasks import execute_refund
@@ -94,6 +96,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     PAYMENT_SETTLED: [on_payment_settled],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
+    BILLING_RECONCILE: [reconcile_practice],
     REFUND_REQUESTED: [execute_refund],
     REFUND_SETTLED: [on_refund_settled, package_tasks.on_refund_settled],
     packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],

@@ -16,6 +16,7 @@ from admin_portal import (
     people,
     practice_settings,
     practitioners,
+    reconciliation,
     records,
     second_factors,
     services,
@@ -59,6 +60,7 @@ from todoenbalance.operators import endpoints as operators
 from todoenbalance.operators import password_endpoints as operator_passwords
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
+from todoenbalance.operators.provider_event_endpoints import router as provider_events
 
 
 def practice_surface(settings: Settings) -> FastAPI:
@@ -123,6 +125,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_packages.products_router,
         staff_packages.purchases_router,
         staff_discounts.router,
+        reconciliation.router,
         staff_waitlist.router,
         records.router,
     ):
@@ -155,6 +158,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operator_passwords.router)
     api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
+    api.include_router(provider_events)
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)

@@ -113,6 +113,7 @@ DELETE /api/v1/admin/practitioners/{practitioner_id}                            
 GET    /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
 POST   /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR fresh
 DELETE /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
+GET    /api/v1/admin/reconciliation                                                OMR
 GET    /api/v1/admin/recurring-blocked-time-slots                                  staff
 POST   /api/v1/admin/recurring-blocked-time-slots                                  OMR
 GET    /api/v1/admin/recurring-blocked-time-slots/{slot_id}                        staff
@@ -210,10 +211,17 @@ DELETE /api/v1/platform/auth/sessions/{session_id}                              
 POST   /api/v1/platform/auth/sudo                                                  operator
 POST   /api/v1/platform/auth/sudo/passkey/options                                  operator
 GET    /api/v1/platform/migrations                                                 operator
+GET    /api/v1/platform/parked-events                                              operator
+POST   /api/v1/platform/parked-events/{parked_id}/assign                           operator fresh
+POST   /api/v1/platform/parked-events/{parked_id}/ignore                           operator fresh
+GET    /api/v1/platform/provider-events                                            operator
 GET    /api/v1/platform/tenants                                                    operator
 POST   /api/v1/platform/tenants                                                    operator fresh
 GET    /api/v1/platform/tenants/{tenant_id}                                        operator
 PATCH  /api/v1/platform/tenants/{tenant_id}                                        operator fresh
+GET    /api/v1/platform/tenants/{tenant_id}/provider-events                        operator
+POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/ignore      operator fresh
+POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/replay      operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/reactivate                             operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/suspend                                operator fresh
 GET    /api/v1/practice                                                            anyone
