@@ -135,7 +135,8 @@ async def book_appointment(
     if once.replay is not None:
         return once.replay
     appointment = await book_as_staff(session, editor, body, request_id=context.request_id)
-    answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(appointment)))
+    read = AppointmentAdminRead.of(appointment, await find_standing(session, appointment))
+    answer = (await look_of(editor.staff, session)).show(await _named(session, read))
     await once.remember(session, 201, answer)
     return answer
 
@@ -196,7 +197,8 @@ async def reschedule_appointment(
     if once.replay is not None:
         return once.replay
     moved = await move_as_staff(session, editor, appointment_id, body, request_id=context.request_id)
-    answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(moved)))
+    read = AppointmentAdminRead.of(moved, await find_standing(session, moved))
+    answer = (await look_of(editor.staff, session)).show(await _named(session, read))
     await once.remember(session, 200, answer)
     return answer
 

@@ -83,7 +83,7 @@ async def show_packages(page: Visitor) -> Response:
     )
 
 
-@router.get("/{package_id:uuid}")
+@router.get("/{package_id}")
 async def show_package(page: SignedIn, package_id: UUID) -> Response:
     """One package, and what it costs with a code; anonymous visitors are asked to sign in."""
     code = page.request.query_params.get("discount_code", "").strip()[:MAX_CODE]
@@ -116,7 +116,7 @@ async def _render_package(
     return page.render("package.html", form=shown, **values)
 
 
-@router.post("/{package_id:uuid}")
+@router.post("/{package_id}")
 async def buy(page: SignedIn, package_id: UUID) -> Response:
     """Begin to buy it and go on to pay."""
     form = await page.read_form()

@@ -109,7 +109,7 @@ async def create(page: SignedIn) -> Response:
     return see_other("/admin/packages")
 
 
-@router.get("/{package_id:uuid}")
+@router.get("/on-sale/{package_id}")
 async def show(page: SignedIn, package_id: UUID) -> Response:
     """The form of an existing one."""
     page.need(Permission.MANAGE_CATALOGUE)
@@ -129,7 +129,7 @@ async def show(page: SignedIn, package_id: UUID) -> Response:
     return await _form(page, form, known)
 
 
-@router.post("/{package_id:uuid}")
+@router.post("/on-sale/{package_id}")
 async def change(page: SignedIn, package_id: UUID) -> Response:
     """Change it; who bought it keeps what they bought."""
     form = await page.read_form()

@@ -69,6 +69,7 @@ class TestServices:
             "grid_minutes": 15,
             "max_per_day": None,
             "max_per_week": None,
+            "free_first_visit": False,
             "capacity": None,
             "requires_approval": False,
             "approval_hours": 48,
