@@ -25,7 +25,11 @@ SERVICE = new_id()
 
 def subject(client_id: UUID | None = None, amount: int = 4500, **more: Any) -> Subject:
     """An appointment of that price."""
-    values = {"kind": SubjectKind.APPOINTMENT, "service_id": SERVICE, "price": Money(amount, "EUR")} | more
+    values: dict[str, Any] = {
+        "kind": SubjectKind.APPOINTMENT,
+        "service_id": SERVICE,
+        "price": Money(amount, "EUR"),
+    } | more
     return Subject(client_id=client_id or new_id(), **values)
 
 

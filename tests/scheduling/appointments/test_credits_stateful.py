@@ -151,7 +151,7 @@ class Credits(RuleBasedStateMachine):
         """By staff."""
         bought = self._one(index)
         if bought is not None:
-            wanted = {"change": change, "by": SYSTEM, "reason": "prueba"}
+            wanted: dict[str, Any] = {"change": change, "by": SYSTEM, "reason": "prueba"}
             self.run_step(self._do(lambda session: adjust_credits(session, bought.id, **wanted)))
 
     def _one(self, index: int) -> PackagePurchase | None:
