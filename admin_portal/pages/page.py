@@ -52,6 +52,7 @@ _NAVIGATION = (
     ("/admin/packages", _("Packages"), Permission.VIEW_CALENDAR),
     ("/admin/discounts", _("Discount codes"), Permission.MANAGE_CATALOGUE),
     ("/admin/payments", _("Payments"), Permission.VIEW_PAYMENTS),
+    ("/admin/documents", _("Invoices"), Permission.VIEW_DOCUMENTS),
     ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
     ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),
     ("/admin/audit", _("Who did what"), Permission.VIEW_AUDIT),

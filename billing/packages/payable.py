@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from billing.documents.port import Line, register_describer
+from billing.documents.taxes import TaxTreatment
 from billing.packages.errors import PackageNotPayableError
 from billing.packages.models import PurchaseStatus
 from billing.packages.services.purchases import accept_money, get_purchase
@@ -10,6 +12,7 @@ from billing.payments.payables import PACKAGE, PaymentOutcome, register_payable_
 from billing.payments.service import Payable
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.settings import Settings
 
@@ -41,6 +44,17 @@ class PackagePayable:
         return PaymentOutcome.CONFIRMED if is_wanted else PaymentOutcome.CANCELLED
 
 
+async def describe_package(session: TenantSession, purchase_id: UUID) -> list[Line]:
+    """What an invoice says of a package: its name, and how it is taxed."""
+    try:
+        purchase = await get_purchase(session, purchase_id)
+    except NotFoundError:
+        return []
+    treatment = TaxTreatment(purchase.tax_treatment)
+    return [Line(description=purchase.name, gross_minor=max(purchase.price_minor, 1), treatment=treatment)]
+
+
 def register_package_kind() -> None:
-    """Let packages be paid for. Safe to repeat."""
+    """Let packages be paid for, and invoices say what they are. Safe to repeat."""
     register_payable_kind(PACKAGE, PackagePayable())
+    register_describer(PACKAGE, describe_package)

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from billing.discounts.schemas import ServiceIds
+from billing.documents.taxes import TaxTreatment
 from billing.packages.ledger import Balance
 from billing.packages.models import CreditEntry, CreditKind, PackageProduct, PackagePurchase, PurchaseStatus, RefundRule
 from todoenbalance.kit import clock
@@ -29,9 +30,6 @@ ReasonText = Annotated[
 ]
 Sessions = Annotated[int, Field(ge=1, le=500)]
 ValidityDays = Annotated[int, Field(ge=1, le=3650, description="From the day it is paid; null: for ever.")]
-TaxTreatment = Annotated[
-    str, StringConstraints(pattern=r"^[a-z_]{1,30}$"), Field(description="How its documents tax it.")
-]
 
 
 class PackageRead(BaseModel):
@@ -75,7 +73,7 @@ class PackageCreate(BaseModel):
     price: MoneySchema
     validity_days: ValidityDays | None = None
     refund_rule: RefundRule = RefundRule.PROPORTIONAL
-    tax_treatment: TaxTreatment = "exempt_health"
+    tax_treatment: TaxTreatment = TaxTreatment.EXEMPT_HEALTH
     archived: bool = False
 
 

@@ -3,6 +3,7 @@
 from billing.accounts import models as payment_accounts
 from billing.discounts import models as discounts
 from billing.disputes import models as disputes
+from billing.documents import models as documents
 from billing.packages import models as packages
 from billing.payments import models as payments
 from billing.reconciliation import models as reconciliation
@@ -29,6 +30,7 @@ MODULES = (
     catalogue,
     discounts,
     disputes,
+    documents,
     external_calendars,
     feeds,
     group_sessions,

@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from billing.checkout.tasks import on_payment_settled
+from billing.documents import events as documents
+from billing.documents import mails as document_mails
+from billing.documents import tasks as document_tasks
+from billing.documents.personal_data import DocumentData
 from billing.packages import events as packages
 from billing.packages import mails as package_mails
 from billing.packages import tasks as package_tasks
 from billing.packages.payable import register_package_kind
 from billing.packages.personal_data import PackageData
-from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_SETTLED
+from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_RECEIPT_UNDONE, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
 from billing.providers.sandbox import SEND_WEBHOOK
@@ -33,6 +37,7 @@ from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancel
 from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
+from scheduling.checkout.describing import register_appointment_describers
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -93,16 +98,20 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
-    PAYMENT_SETTLED: [on_payment_settled],
+    PAYMENT_SETTLED: [on_payment_settled, document_tasks.on_payment_settled],
+    PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
     BILLING_RECONCILE: [reconcile_practice],
     REFUND_REQUESTED: [execute_refund],
-    REFUND_SETTLED: [on_refund_settled, package_tasks.on_refund_settled],
     packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],
     packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
     packages.PACKAGE_EXPIRY: [package_tasks.expire_package],
     packages.PACKAGE_UNPAID: [package_tasks.lapse_unpaid],
+    REFUND_SETTLED: [on_refund_settled, document_tasks.on_refund_settled, package_tasks.on_refund_settled],
+    documents.DOCUMENT_ISSUE: [document_tasks.issue_document],
+    documents.DOCUMENT_ISSUED: [document_mails.on_document_issued],
+    documents.DOCUMENT_TRANSMIT: [document_tasks.transmit_record],
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
@@ -111,7 +120,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
 
 
 def register_composers() -> None:
-    """Let the features tell notifications how to write their mails. Safe to repeat."""
+    """Let the features tell notifications how to write their mails, and invoices what was paid for. Safe to repeat."""
     register_account_mails()
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
@@ -122,6 +131,8 @@ def register_composers() -> None:
     session_mails.register_session_mails()
     register_refund_mails()
     package_mails.register_package_mails()
+    document_mails.register_document_mails()
+    register_appointment_describers()
     register_waitlist_mails()
 
 
@@ -148,6 +159,7 @@ def register_personal_data_sources() -> None:
         MailData(),
         PaymentData(),
         PackageData(),
+        DocumentData(),
         AppointmentData(),
         FeedData(),
         WaitlistData(),

@@ -9,6 +9,7 @@ from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
 from admin_portal import discounts as staff_discounts
+from admin_portal import documents as staff_documents
 from admin_portal import (
     external_calendars,
     group_sessions,
@@ -31,6 +32,8 @@ from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
 from admin_portal.sign_in_providers import router as sign_in_providers
 from billing.checkout.endpoints import router as checkout_router
+from billing.documents.endpoints import profile_router as billing_profile_router
+from billing.documents.endpoints import router as documents_router
 from billing.packages import endpoints as packages
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
@@ -93,6 +96,8 @@ def practice_surface(settings: Settings) -> FastAPI:
         checkout_router,
         packages.products_router,
         packages.purchases_router,
+        documents_router,
+        billing_profile_router,
         own_feed_router,
         waitlist_router,
     ):
@@ -126,6 +131,8 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_packages.purchases_router,
         staff_discounts.router,
         reconciliation.router,
+        staff_documents.router,
+        staff_documents.profiles_router,
         staff_waitlist.router,
         records.router,
     ):

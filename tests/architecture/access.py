@@ -63,6 +63,8 @@ DELETE /api/v1/admin/blocked-time-slots/{slot_id}                               
 GET    /api/v1/admin/clients                                                       staff
 GET    /api/v1/admin/clients/{client_id}                                           staff
 DELETE /api/v1/admin/clients/{client_id}                                           O fresh
+GET    /api/v1/admin/clients/{client_id}/billing-profile                           OMR
+PUT    /api/v1/admin/clients/{client_id}/billing-profile                           OMR
 GET    /api/v1/admin/clients/{client_id}/dependants                                staff
 GET    /api/v1/admin/clients/{client_id}/erasure                                   O
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
@@ -71,6 +73,19 @@ POST   /api/v1/admin/discounts                                                  
 GET    /api/v1/admin/discounts/{code_id}                                           OM
 PATCH  /api/v1/admin/discounts/{code_id}                                           OM
 GET    /api/v1/admin/discounts/{code_id}/redemptions                               OM
+GET    /api/v1/admin/documents                                                     OMR
+POST   /api/v1/admin/documents                                                     OMR
+GET    /api/v1/admin/documents/export                                              OM fresh
+GET    /api/v1/admin/documents/issuer                                              O
+PUT    /api/v1/admin/documents/issuer                                              O fresh
+GET    /api/v1/admin/documents/tax-rates                                           O
+PUT    /api/v1/admin/documents/tax-rates                                           O fresh
+GET    /api/v1/admin/documents/waiting                                             OMR
+GET    /api/v1/admin/documents/{document_id}                                       OMR
+GET    /api/v1/admin/documents/{document_id}.html                                  OMR
+GET    /api/v1/admin/documents/{document_id}.pdf                                   OMR
+POST   /api/v1/admin/documents/{document_id}/full-invoice                          OMR
+POST   /api/v1/admin/documents/{document_id}/rectify                               OM fresh
 GET    /api/v1/admin/email-logs                                                    OMR
 GET    /api/v1/admin/erasures                                                      O
 POST   /api/v1/admin/erasures/{erasure_id}/unseal                                  O fresh
@@ -180,6 +195,11 @@ POST   /api/v1/auth/register                                                    
 POST   /api/v1/auth/sudo                                                           client
 POST   /api/v1/auth/verify-email                                                   anyone
 POST   /api/v1/auth/verify-email/request                                           anyone
+GET    /api/v1/documents                                                           client
+GET    /api/v1/documents/{document_id}                                             client
+GET    /api/v1/documents/{document_id}.html                                        client
+GET    /api/v1/documents/{document_id}.pdf                                         client
+POST   /api/v1/documents/{document_id}/full-invoice                                client
 GET    /api/v1/package-purchases                                                   client
 GET    /api/v1/package-purchases/{purchase_id}                                     client
 GET    /api/v1/packages                                                            anyone
@@ -234,6 +254,9 @@ GET    /api/v1/time-slots/next                                                  
 GET    /api/v1/users/me                                                            client
 PATCH  /api/v1/users/me                                                            client
 DELETE /api/v1/users/me                                                            client fresh
+GET    /api/v1/users/me/billing-profile                                            client
+PUT    /api/v1/users/me/billing-profile                                            client
+DELETE /api/v1/users/me/billing-profile                                            client
 GET    /api/v1/users/me/calendar-feed                                              client
 POST   /api/v1/users/me/calendar-feed                                              client fresh
 DELETE /api/v1/users/me/calendar-feed                                              client

@@ -26,6 +26,7 @@ _AUDITED = (
     "refund_tiers",
     "no_show_fee",
     "free_first_visit",
+    "tax_treatment",
     "archived",
 )
 
