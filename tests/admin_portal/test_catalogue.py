@@ -70,6 +70,8 @@ class TestServices:
             "max_per_day": None,
             "max_per_week": None,
             "free_first_visit": False,
+            "tax_treatment": "exempt_health",
+            "invoice_description": None,
             "capacity": None,
             "requires_approval": False,
             "approval_hours": 48,
