@@ -31,5 +31,6 @@ def create_invoice_item(world: World, call: Call) -> Json:
         metadata=metadata_of(body),
         quantity=1,
         period={"start": world.now(), "end": world.now()},
+        _waits_for=body.get("subscription"),
     )
     return world.present(call.scope, made)
