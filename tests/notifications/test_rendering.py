@@ -21,7 +21,9 @@ FOLDERS = [
     ROOT / "scheduling/waitlist/templates",
     ROOT / "billing/refunds/templates",
     ROOT / "billing/accounts/templates",
+    ROOT / "billing/disputes/templates",
     ROOT / "billing/documents/templates",
+    ROOT / "billing/reconciliation/templates",
     ROOT / "billing/packages/templates",
 ]
 PARTIALS = {"appointment_facts", "appointment_terms"}
@@ -70,6 +72,10 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "corrects": "F-2026-0001",
         "day": "3/3/26",
         "url": f"{base}/documents/1",
+        "outcome": "lost",
+        "is_withdrawn": True,
+        "due_on": "3/3/26",
+        "count": 2,
         "package": "Nutrición deportiva",
         "expires_on": "3/3/27",
         "left": "5",
