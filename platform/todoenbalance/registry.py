@@ -1,6 +1,7 @@
 """Imports every module with tables, so that mappers and migrations know all of them."""
 
 from billing.payments import models as payments
+from billing.platform_fees import models as platform_fees
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -9,6 +10,7 @@ from scheduling.feeds import models as feeds
 from scheduling.group_sessions import models as group_sessions
 from scheduling.waitlist import models as waitlist
 from tenants.accounts import models as accounts
+from tenants.plans import models as plans
 from tenants.privacy import models as privacy
 from tenants.registry import models as tenants
 from tenants.settings import models as settings
@@ -31,6 +33,8 @@ MODULES = (
     operators,
     outbox,
     payments,
+    plans,
+    platform_fees,
     privacy,
     settings,
     social,
