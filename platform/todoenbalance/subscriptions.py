@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable
+from billing.platform_fees import events as platform_fees
+from billing.platform_fees import mails as plan_mails
+from billing.platform_fees import tasks as platform_fee_tasks
 from billing.providers.sandbox import SEND_WEBHOOK
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
@@ -35,6 +38,8 @@ from scheduling.waitlist.mails import register_waitlist_mails
 from scheduling.waitlist.personal_data import ENDED_ENTRIES, WaitlistData
 from tenants.accounts import events as accounts
 from tenants.accounts.personal_data import AccountData
+from tenants.plans import events as plans
+from tenants.plans import tasks as plan_tasks
 from tenants.privacy import events as privacy
 from tenants.privacy import tasks as privacy_tasks
 from tenants.privacy.personal_data import AnswerData, ConsentData
@@ -42,7 +47,8 @@ from tenants.privacy.port import personal_data_sources, register_cancelling, reg
 from tenants.privacy.retention import register_retention
 from tenants.social import events as social
 from tenants.social.personal_data import SocialData
-from todoenbalance.kit.outbox.tasks import TenantHandler
+from todoenbalance.kit.outbox.tasks import PlatformHandler, TenantHandler
+from todoenbalance.operators.plans import on_plan_changed
 
 SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     accounts.CLIENT_REGISTERED: [notifications.on_client_registered],
@@ -72,6 +78,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_CONFIRMED: [
         appointment_mails.on_appointment_confirmed,
         waitlist.on_appointment_confirmed,
+        platform_fee_tasks.count_confirmed_appointment,
     ],
     appointments.TIME_FREED: [waitlist.on_time_freed],
     WAITLIST_SWEEP: [waitlist.sweep],
@@ -83,15 +90,27 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
-    PAYMENT_SETTLED: [on_payment_settled],
+    PAYMENT_SETTLED: [on_payment_settled, platform_fee_tasks.count_settled_payment],
     PAYMENT_ABANDON: [abandon_payable],
     REFUND_REQUESTED: [execute_refund],
-    REFUND_SETTLED: [on_refund_settled],
+    REFUND_SETTLED: [on_refund_settled, platform_fee_tasks.count_settled_refund],
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
     privacy.HOUSEKEEPING: [privacy_tasks.keep_house],
+    plans.PLAN_CHANGED: [plan_tasks.on_plan_changed],
+    platform_fees.DUNNING_STEP: [plan_mails.on_dunning_step],
+    platform_fees.SUBSCRIPTION_RESTORED: [plan_mails.on_restored],
 }
+
+PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
+    plans.PLAN_CHANGED: [on_plan_changed],
+    plans.SUBSCRIPTION_ALIGN: [platform_fee_tasks.on_subscription_align],
+    platform_fees.PLATFORM_EVENT_RECEIVED: [platform_fee_tasks.on_platform_event],
+    platform_fees.SUBSCRIPTION_CHECK: [platform_fee_tasks.on_subscription_check],
+    platform_fees.STATEMENT_CLOSE: [platform_fee_tasks.on_statement_close],
+}
+"""Of the platform's own events, which belong to no practice."""
 
 
 def register_composers() -> None:
@@ -105,6 +124,7 @@ def register_composers() -> None:
     series_mails.register_series_mails()
     session_mails.register_session_mails()
     register_refund_mails()
+    plan_mails.register_plan_mails()
     register_waitlist_mails()
 
 

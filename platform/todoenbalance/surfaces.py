@@ -25,6 +25,7 @@ from admin_portal import waitlist as staff_waitlist
 from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
 from admin_portal.sign_in_providers import router as sign_in_providers
+from admin_portal.subscription import router as staff_subscription
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
@@ -50,6 +51,7 @@ from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.docs import install_docs
 from todoenbalance.operators import endpoints as operators
 from todoenbalance.operators import password_endpoints as operator_passwords
+from todoenbalance.operators import plan_endpoints as operators_plans
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
 
@@ -107,6 +109,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_series.router,
         group_sessions.router,
         staff_payments.router,
+        staff_subscription,
         staff_waitlist.router,
         records.router,
     ):
@@ -139,6 +142,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operator_passwords.router)
     api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
+    api.include_router(operators_plans.router)
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)

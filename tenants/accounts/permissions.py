@@ -21,6 +21,7 @@ class Permission(StrEnum):
     VIEW_EMAILS = "view_emails"
     MANAGE_STAFF = "manage_staff"
     MANAGE_SETTINGS = "manage_settings"
+    MANAGE_PLAN = "manage_plan"
     VIEW_AUDIT = "view_audit"
     EXPORT_CLIENTS = "export_clients"
     ERASE_CLIENTS = "erase_clients"

@@ -86,9 +86,7 @@ class Subscription(PlatformBase):
 
     __tablename__ = "subscriptions"
     __table_args__ = (
-        CheckConstraint(
-            "status IN ('none', 'trialing', 'active', 'past_due', 'unpaid', 'canceled')", name="status"
-        ),
+        CheckConstraint("status IN ('none', 'trialing', 'active', 'past_due', 'unpaid', 'canceled')", name="status"),
         CheckConstraint("(past_due_since IS NULL) = (grace_until IS NULL)", name="grace_until"),
     )
 

@@ -56,7 +56,7 @@ class Recorder:
 
 def dispatcher(runtime: Runtime, handler: Recorder) -> Dispatcher:
     directory = TenantDirectory(runtime.database, runtime.settings)
-    return Dispatcher(runtime, directory, {"test.happened": [handler]})
+    return Dispatcher(runtime, directory, {"test.happened": [handler]}, {})
 
 
 class TestHandingOver:
