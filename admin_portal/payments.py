@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from billing.checkout.schemas import PaymentRead
 from billing.payments import service as payments
 from billing.payments.errors import (
     AlreadyPaidError,
@@ -21,7 +22,6 @@ from billing.payments.receipts import ReceiptKind, record_offline_receipt, undo_
 from billing.providers.offline import NAME as OFFLINE
 from billing.refunds import service as refunds
 from billing.refunds.errors import PaymentNotRefundableError, RefundExceedsPaymentError
-from scheduling.checkout.schemas import PaymentRead
 from scheduling.idempotent import Once
 from tenants.accounts.auth import staff_who_may
 from tenants.accounts.models import Staff

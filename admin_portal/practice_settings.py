@@ -13,12 +13,11 @@ from tenants.accounts.services.second_factors import StaffMultiFactor
 from tenants.plans.errors import NotInPlanError, PracticePastDueError
 from tenants.settings.models import PracticeSettings
 from tenants.settings.schemas import SettingsPatch, SettingsRead
-from tenants.settings.service import get_practice_settings, update_practice_settings
+from tenants.settings.service import available_methods, get_practice_settings, update_practice_settings
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.security.factor_errors import SecondFactorMissingError
-from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.dependencies import ContextDep, RuntimeDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
@@ -51,12 +50,6 @@ async def change_settings(
     return await change_practice(session, runtime, steps, staff, body, context.request_id)
 
 
-def offered_methods(settings: Settings) -> list[str]:
-    """The ways to pay that are set up here."""
-    sandbox = settings.sandbox.enabled and not settings.is_production
-    return ["offline", "sandbox"] if sandbox else ["offline"]
-
-
 async def change_practice(
     session: TenantSession,
     runtime: Runtime,
@@ -72,9 +65,11 @@ async def change_practice(
     """
     sent = wish.model_dump(exclude_unset=True)
     changes = {name: value for name, value in sent.items() if value is not None or name in _MAY_BE_EMPTY}
-    offered = offered_methods(runtime.settings)
+    known = await get_practice_settings(session)
+    # What is chosen already may stay, also while its provider's account does not work.
+    allowed = {*available_methods(runtime.settings, known), *known.payment_methods}
     for method in changes.get("payment_methods", ()):
-        if method not in offered:
+        if method not in allowed:
             raise InvalidInputError(["body", "payment_methods"], f"{method} is not set up here")
     if changes.get("second_factor_required") and not await steps.factors_of(staff).exist():
         raise SecondFactorMissingError

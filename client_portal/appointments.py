@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError
 from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError, ProviderUnavailableError
-from billing.providers.registry import usable_methods
 from client_portal.booking import read_choice, read_day, read_instant, render_times
 from client_portal.page import ClientPage, SignedIn
 from client_portal.paying import settle_payments, start_paying
@@ -36,10 +36,9 @@ from scheduling.appointments.services.exporting import export_appointment
 from scheduling.appointments.services.quoting import quote_cancellation, refusal_to_move
 from scheduling.appointments.services.reading import effective_status
 from scheduling.catalogue.service import get_offered_service
-from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
 from scheduling.group_sessions.errors import AlreadyBookedError
 from scheduling.waitlist.service import find_offered_entry
-from tenants.settings.service import get_practice_settings
+from tenants.settings.service import get_practice_settings, usable_methods
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError, ProblemError
 from todoenbalance.kit.pages.forms import Form
@@ -105,7 +104,7 @@ async def show(page: SignedIn, appointment_id: UUID, problem: Annotated[str, Que
 
 async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> Response:
     settings = await get_practice_settings(page.session)
-    methods = usable_methods(page.runtime.settings, settings.payment_methods)
+    methods = usable_methods(page.runtime.settings, settings)
     view = await view_appointment(page, row)
     payments = await payments_of(page, row)
     known = _PROBLEMS.get(problem)

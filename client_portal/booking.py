@@ -14,7 +14,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from billing.providers.offline import NAME as OFFLINE
-from billing.providers.registry import usable_methods
 from client_portal.page import SignedIn, Visitor, VisitorPage
 from client_portal.paying import start_paying
 from client_portal.terms import terms_before
@@ -39,7 +38,7 @@ from scheduling.catalogue.service import (
 from scheduling.group_sessions.availability import list_open_sessions
 from tenants.accounts.names import name_of
 from tenants.accounts.services.dependants import list_dependants
-from tenants.settings.service import get_practice_settings
+from tenants.settings.service import get_practice_settings, usable_methods
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import give_connection_back
 from todoenbalance.kit.errors import NotFoundError, ProblemError
@@ -212,7 +211,7 @@ async def _render_confirmation(
 ) -> Response:
     service = wish.service
     settings = await get_practice_settings(page.session)
-    methods = usable_methods(page.runtime.settings, settings.payment_methods)
+    methods = usable_methods(page.runtime.settings, settings)
     rules = await load_rules(page.session, service.id)
     prospect = None
     if service.capacity is None:

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from billing.checkout import service as checkout
+from billing.checkout.schemas import PaymentCreate, RedirectAction
 from billing.payments.models import PaymentStatus
 from client_portal.page import ClientPage
 from client_portal.views import payments_of
 from scheduling.appointments.models import Appointment
-from scheduling.checkout import service as checkout
-from scheduling.checkout.schemas import PaymentCreate, RedirectAction
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.guard import own_origin
 from todoenbalance.kit.pages.redirects import see_other

@@ -7,12 +7,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from admin_portal.pages.page import SignedIn, StaffPage
-from admin_portal.practice_settings import change_practice, offered_methods
+from admin_portal.practice_settings import change_practice
 from admin_portal.second_factors import StaffSteps
 from tenants.accounts.permissions import Permission
 from tenants.settings.models import PracticeSettings
 from tenants.settings.schemas import SettingsPatch
-from tenants.settings.service import get_practice_settings
+from tenants.settings.service import available_methods, get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.holidays import countries_in, public_holidays, regions_of
@@ -43,6 +43,8 @@ def _(message: str) -> str:
 METHOD_WORDS = {
     "offline": _("At the practice"),
     "sandbox": _("Test provider (no real money)"),
+    "stripe": _("Card, by Stripe"),
+    "paypal": _("PayPal"),
 }
 
 
@@ -63,7 +65,7 @@ async def show_settings(page: SignedIn) -> Response:
 def _render(
     page: StaffPage, form: Form, known: PracticeSettings, problem: ProblemError | None = None, *, is_saved: bool = False
 ) -> Response:
-    offered = offered_methods(page.runtime.settings)
+    offered = list(dict.fromkeys([*available_methods(page.runtime.settings, known), *known.payment_methods]))
     values: dict[str, Any] = {
         "methods": [(method, page.t(METHOD_WORDS[method])) for method in offered],
         "policy_version": known.privacy_policy_version,

@@ -35,6 +35,8 @@ SENTENCES = {
     "rule_empty": _("This rule gives no day. Check it and the day it counts from."),
     "rrule.value_error": _("Write a rule like FREQ=WEEKLY;INTERVAL=2, of days, weeks, months or years."),
     "refund_tiers.value_error": _("The longest notice comes first, and a shorter one gives no more back."),
+    "plan_unknown": _("Choose one of the list."),
+    "plan_without_price": _("This plan has no price, so there is nothing to subscribe to."),
     "greater_than": _("It must be more than nothing."),
     "reason_needed": _("Say why."),
     "start_time.missing": _("Write a time like 09:00."),

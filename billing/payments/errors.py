@@ -74,3 +74,27 @@ class ProviderUnavailableError(ServiceUnavailableError):
         "en": "The payment provider does not answer. Try again in a moment.",
         "es": "El proveedor de pagos no responde. Inténtalo de nuevo en un momento.",
     }
+
+
+class AmountNotAcceptedError(ProblemError):
+    """The provider takes no payment of this amount: too little, too much, or not in this currency."""
+
+    status = 422
+    code = "amount_not_accepted"
+    title = "Amount not accepted"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "“{method}” does not take payments of {amount}. Choose another way to pay.",
+        "es": "«{method}» no admite pagos de {amount}. Elige otra forma de pago.",
+    }
+
+
+class FlowNotOfferedError(ProblemError):
+    """The provider has no form of its own for our pages."""
+
+    status = 422
+    code = "flow_not_offered"
+    title = "Flow not offered"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "“{method}” takes payments on its own page only.",
+        "es": "«{method}» solo cobra en su propia página.",
+    }

@@ -48,10 +48,13 @@ class RefundStatus(StrEnum):
 class Payment(TenantBase):
     """Money asked for one payable (an appointment, by its id: billing knows no more of it).
 
-    Amounts in minor units of ``currency``. ``captured_minor``, ``refund_pending_minor`` and
-    ``refunded_minor`` are the facts; ``status`` follows from them. ``review_reason`` is set when the
-    provider's facts contradict ours: nothing is settled then. ``applied_at``: when the owner of the
+    Amounts in minor units of ``currency``. ``captured_minor``, ``refund_pending_minor``, ``refunded_minor`` and
+    ``disputed_minor`` (undecided disputes) are the facts; ``status`` follows from them. ``review_reason`` is set
+    when the provider's facts contradict ours: nothing is settled then. ``applied_at``: when the owner of the
     payable drew the consequences of the money, which happens once, however often it hears of it.
+    ``platform_fee_minor`` is the fee agreed on when the payment was opened; ``fee_taken_minor`` what the provider
+    took of the money for the platform, ``fee_returned_minor`` what went back of that with refunds. ``flow``,
+    ``locale`` and ``saves_card``: how the client is asked to pay.
     """
 
     __tablename__ = "payments"
@@ -68,6 +71,8 @@ class Payment(TenantBase):
             " AND refunded_minor + refund_pending_minor <= captured_minor",
             name="refunds_within_captured",
         ),
+        CheckConstraint("disputed_minor >= 0", name="disputed_minor"),
+        CheckConstraint("flow IN ('redirect', 'elements')", name="flow"),
         Index("ix_payments_payable_id", "payable_id"),
         Index("ix_payments_client_id", "client_id", "id"),
     )
@@ -83,7 +88,13 @@ class Payment(TenantBase):
     captured_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     refund_pending_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     refunded_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    disputed_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     platform_fee_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    fee_taken_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    fee_returned_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    flow: Mapped[str] = mapped_column(String(10), server_default=text("'redirect'"))
+    locale: Mapped[str | None] = mapped_column(String(10))
+    saves_card: Mapped[bool] = mapped_column(server_default=text("false"))
     description: Mapped[str] = mapped_column(String(200), server_default=text("''"))
     return_url: Mapped[str] = mapped_column(String(2000))
     cancel_url: Mapped[str] = mapped_column(String(2000))
@@ -94,7 +105,12 @@ class Payment(TenantBase):
 
 
 class PaymentAttempt(TenantBase):
-    """One try of a payment at its provider, committed before the call; its id makes the idempotency key."""
+    """One try of a payment at its provider, committed before the call; its id makes the idempotency key.
+
+    ``account_id`` and ``mode``: the practice's account that it was made with, which alone can read or refund it.
+    ``provider_ref`` names the order, ``charge_ref`` the money that came by it. ``provider_fee_minor``: what the
+    provider kept. ``method_kind`` and ``last_four``: by what the client paid, as far as the provider says.
+    """
 
     __tablename__ = "payment_attempts"
     __table_args__ = (
@@ -104,6 +120,7 @@ class PaymentAttempt(TenantBase):
             name="status",
         ),
         Index("uq_payment_attempts_provider_ref", "provider", "provider_ref", unique=True),
+        Index("ix_payment_attempts_charge_ref", "charge_ref", postgresql_where=text("charge_ref IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -115,21 +132,37 @@ class PaymentAttempt(TenantBase):
     next_action: Mapped[dict[str, Any] | None]
     expires_at: Mapped[datetime | None]
     failure_code: Mapped[str | None] = mapped_column(String(60))
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("payment_accounts.id"))
+    mode: Mapped[str | None] = mapped_column(String(10))
+    charge_ref: Mapped[str | None] = mapped_column(String(255))
+    provider_fee_minor: Mapped[MinorUnits | None]
+    method_kind: Mapped[str | None] = mapped_column(String(40))
+    last_four: Mapped[str | None] = mapped_column(String(4))
+    read_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
 
 class Refund(TenantBase):
-    """One refund of a payment; its id makes the provider's idempotency key."""
+    """One try to give money back; its id makes the provider's idempotency key.
+
+    ``retry_of_id``: the failed one that this tries again. ``fee_returned_minor``: what of the platform's fee went
+    back with it.
+    """
 
     __tablename__ = "refunds"
     __table_args__ = (
         CheckConstraint("status IN ('pending', 'succeeded', 'failed')", name="status"),
         CheckConstraint("amount_minor > 0", name="amount_minor"),
+        Index("ix_refunds_pending", "created_at", postgresql_where=text("status = 'pending'")),
+        Index("uq_refunds_provider_ref", "payment_id", "provider_ref", unique=True),
+        Index("uq_refunds_retry_of_id", "retry_of_id", unique=True),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), index=True)
+    retry_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"))
+    fee_returned_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     amount_minor: Mapped[MinorUnits]
     status: Mapped[str] = mapped_column(String(20))
     cause: Mapped[str] = mapped_column(String(30))

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 
+from billing.disputes.service import list_disputes
 from billing.payments.models import Payment, PaymentAttempt, Refund, SandboxOrder
 from tenants.privacy.port import (
     Action,
@@ -38,12 +39,24 @@ _PAYMENT = (
 _REFUND = ("id", "payment_id", "amount_minor", "status", "cause", "reason", "created_at", "settled_at")
 
 
+_DISPUTE = ("id", "payment_id", "amount_minor", "currency", "status", "reason", "opened_at", "closed_at")
+
+
 class PaymentData:
     """Amounts stay where they are, under a number that names nobody; what was written about them is sealed."""
 
     name = "payments"
     tables = frozenset(
-        {"payments", "payment_attempts", "refunds", "ledger_entries", "sandbox_orders", "provider_events"}
+        {
+            "payments",
+            "payment_attempts",
+            "refunds",
+            "ledger_entries",
+            "sandbox_orders",
+            "provider_events",
+            "disputes",
+            "disagreements",
+        }
     )
     classes = frozenset({DataClass.PAYMENTS, DataClass.PROVIDER_EVENTS})
 
@@ -60,6 +73,7 @@ class PaymentData:
         return {
             "payments": listed(payments, *_PAYMENT),
             "refunds": listed(await _refunds_of(session, ids), *_REFUND),
+            "disputes": listed(await list_disputes(session, ids), *_DISPUTE),
             "provider_events": listed(events, "provider", "event_type", "body", "received_at"),
         }
 
@@ -84,7 +98,7 @@ class PaymentData:
         refunds = await _refunds_of(session, [row.id for row in received])
         kept = {"payments": listed(received, *_PAYMENT), "refunds": listed(refunds, *_REFUND)} if received else {}
         for event in await _events_of(session, ids):
-            event.body = {}
+            event.body, event.raw = {}, None
         for payment in payments:
             payment.return_url = payment.cancel_url = ""
         await session.execute(update(Refund).where(Refund.payment_id.in_(ids)).values(reason=None))
@@ -92,7 +106,9 @@ class PaymentData:
         await session.execute(
             update(SandboxOrder).where(SandboxOrder.attempt_id.in_(attempts)).values(return_url="", cancel_url="")
         )
-        await session.execute(update(PaymentAttempt).where(PaymentAttempt.payment_id.in_(ids)).values(next_action=None))
+        await session.execute(
+            update(PaymentAttempt).where(PaymentAttempt.payment_id.in_(ids)).values(next_action=None, last_four=None)
+        )
         return kept
 
 
@@ -113,9 +129,12 @@ async def _events_of(session: TenantSession, payment_ids: Sequence[UUID]) -> lis
         .join(
             PaymentAttempt,
             (PaymentAttempt.provider == ProviderEvent.provider)
-            & (PaymentAttempt.provider_ref == ProviderEvent.object_ref),
+            & (
+                (PaymentAttempt.provider_ref == ProviderEvent.object_ref)
+                | (PaymentAttempt.charge_ref == ProviderEvent.object_ref)
+            ),
         )
-        .where(PaymentAttempt.payment_id.in_(payment_ids), ProviderEvent.body != {})
+        .where(PaymentAttempt.payment_id.in_(payment_ids), (ProviderEvent.body != {}) | ProviderEvent.raw.is_not(None))
         .order_by(ProviderEvent.id)
     )
     return list((await session.scalars(statement)).unique().all())

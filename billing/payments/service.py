@@ -1,51 +1,35 @@
-"""Being paid: opening a payment, asking the provider, settling what it says, giving up.
+"""Payments as rows: opening one, finding it, letting its status follow from its facts.
 
-A provider is never called inside a transaction. Each use case reads, calls the provider, then locks the
-payment's row and applies what was learnt; so it may be repeated, or run twice at once, without counting
-money twice. The payment's row is locked before the payable's, everywhere.
+A provider is never called inside a transaction. Each use case (``asking``, ``settling``, ``abandoning``) reads,
+calls the provider, then locks the payment's row and applies what was learnt; so it may be repeated, or run twice
+at once, without counting money twice. The payment's row is locked before the payable's, everywhere.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from billing.accounts.service import get_usable_account
 from billing.payments.errors import AlreadyPaidError
-from billing.payments.events import PAYMENT_ABANDON, PAYMENT_SETTLED
+from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK
 from billing.payments.models import AttemptStatus, LedgerEntry, Payment, PaymentAttempt, PaymentStatus
 from billing.payments.repository import PaymentRepository
-from billing.payments.transitions import (
-    OPEN_ATTEMPTS,
-    UNSENT_ATTEMPTS,
-    Facts,
-    advance_attempt,
-    derive_status,
-    find_mismatch,
-)
-from billing.providers.port import (
-    DeclinedError,
-    NotAuthorisedError,
-    OutcomeUnknownError,
-    PaymentProvider,
-    ProviderMisconfiguredError,
-    Snapshot,
-    Started,
-    StartRequest,
-)
-from billing.providers.registry import provider_for
+from billing.payments.transitions import UNSENT_ATTEMPTS, Facts, derive_status
+from billing.platform_fees.service import fee_of
+from billing.providers.port import Flow
+from tenants.settings.service import NEEDS_ACCOUNT
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.ids import new_id
-from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.outbox.publish import publish
-from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.tenancy import TenantContext
-
-_log = get_logger("billing.payments")
+from todoenbalance.kit.settings import Settings
 
 MAX_DESCRIPTION = 200
+FIRST_CHECK = timedelta(minutes=5)
+"""How long after its making an order is looked at, whatever webhooks and browsers have told by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,38 +48,26 @@ class Payable:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the provider said when asked to start an attempt: an order, a definite no, or nothing clear.
+class Manner:
+    """How a client wants to pay: by which method, over which of the provider's flows, and where to go afterwards.
 
-    ``failure_code`` is None with an order. ``is_conclusive`` is false when asking again is what to do.
+    ``saves_card``: the client agreed that the provider keeps the card for later.
     """
 
-    attempt_id: UUID
-    payment_id: UUID
-    started: Started | None
-    failure_code: str | None = None
-    is_conclusive: bool = True
+    method: str
+    return_url: str
+    cancel_url: str
+    flow: Flow = Flow.REDIRECT
+    locale: str | None = None
+    saves_card: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the provider holds true of a payment's attempts, read outside any transaction."""
+async def open_payment(session: TenantSession, settings: Settings, payable: Payable, manner: Manner) -> Payment:
+    """A payment with an attempt that is yet to be sent, or the one of this manner that is open already.
 
-    payment_id: UUID
-    snapshots: Sequence[tuple[UUID, Snapshot]]
-
-
-def idempotency_key(attempt_id: UUID) -> str:
-    """The key of everything that is asked of a provider to be paid by this attempt."""
-    return f"pay:{attempt_id}"
-
-
-async def open_payment(
-    session: TenantSession, payable: Payable, method: str, *, return_url: str, cancel_url: str
-) -> Payment:
-    """A payment with an attempt that is yet to be sent, or the one of this method that is open already.
-
-    A double click thus makes one order. Raises :class:`AlreadyPaidError` if the payable's money is here.
+    A double click thus makes one order. The practice's account at the provider and the platform's fee are those of
+    this moment. Raises :class:`AlreadyPaidError` if the payable's money is here, and
+    :class:`~billing.accounts.errors.AccountNotUsableError` where the method needs an account that does not work.
     """
     payments = PaymentRepository(session)
     await payments.lock_payable(payable.id)
@@ -104,26 +76,32 @@ async def open_payment(
         raise AlreadyPaidError
     latest = await payments.latest_attempts([payment.id for payment in existing])
     for payment in existing:
-        same = payment.method == method and Money(payment.amount_minor, payment.currency) == payable.amount
-        if same and _waits_for_customer(payment, latest.get(payment.id)):
+        if _is_same(payment, payable, manner) and _waits_for_customer(payment, latest.get(payment.id)):
             return payment
+    account = await get_usable_account(session, settings, manner.method) if manner.method in NEEDS_ACCOUNT else None
     now = clock.now()
     payment = Payment(
         id=new_id(),
         payable_kind=payable.kind,
         payable_id=payable.id,
         client_id=payable.client_id,
-        method=method,
+        method=manner.method,
         status=PaymentStatus.REQUIRES_ACTION,
         currency=payable.amount.currency,
         amount_minor=payable.amount.amount,
         captured_minor=0,
         refund_pending_minor=0,
         refunded_minor=0,
-        platform_fee_minor=0,
+        disputed_minor=0,
+        platform_fee_minor=fee_of(session.tenant, manner.method, payable.amount),
+        fee_taken_minor=0,
+        fee_returned_minor=0,
+        flow=manner.flow,
+        locale=manner.locale,
+        saves_card=manner.saves_card,
         description=payable.description[:MAX_DESCRIPTION],
-        return_url=return_url,
-        cancel_url=cancel_url,
+        return_url=manner.return_url,
+        cancel_url=manner.cancel_url,
         created_at=now,
         updated_at=now,
     )
@@ -133,15 +111,28 @@ async def open_payment(
         PaymentAttempt(
             id=new_id(),
             payment_id=payment.id,
-            provider=method,
+            provider=manner.method,
             status=AttemptStatus.CREATED,
             expires_at=payable.expires_at,
+            account_id=account.id if account is not None else None,
+            mode=account.mode if account is not None else None,
             created_at=now,
             updated_at=now,
         )
     )
     await payments.flush()  # the caller may answer from it
+    if account is not None:
+        await publish(session, PAYMENT_CHECK, {"payment_id": str(payment.id)}, run_at=now + FIRST_CHECK)
     return payment
+
+
+def _is_same(payment: Payment, payable: Payable, manner: Manner) -> bool:
+    return (
+        payment.method == manner.method
+        and payment.flow == manner.flow
+        and payment.saves_card == manner.saves_card
+        and Money(payment.amount_minor, payment.currency) == payable.amount
+    )
 
 
 def is_money_kept(payment: Payment) -> bool:
@@ -158,203 +149,19 @@ def _waits_for_customer(payment: Payment, attempt: PaymentAttempt | None) -> boo
     )
 
 
-async def ask_provider(runtime: Runtime, tenant: TenantContext, payment_id: UUID) -> Answer | None:
-    """Send the payment's attempt to its provider; None if that was done before.
-
-    Between two transactions of the caller's. Repeating it uses the same key, so there is one order.
-    """
-    async with runtime.database.tenant(tenant) as session:
-        payment = await get_payment(session, payment_id)
-        attempt = (await PaymentRepository(session).list_attempts(payment_id))[-1]
-    if attempt.status not in UNSENT_ATTEMPTS:
-        return None
-    provider = await provider_for(runtime, tenant, payment.method)
-    return await _start(provider, payment, attempt)
-
-
-async def _start(provider: PaymentProvider, payment: Payment, attempt: PaymentAttempt) -> Answer:
-    request = StartRequest(
-        attempt_id=attempt.id,
-        idempotency_key=idempotency_key(attempt.id),
-        amount=Money(payment.amount_minor, payment.currency),
-        description=payment.description,
-        return_url=payment.return_url,
-        cancel_url=payment.cancel_url,
-        expires_at=attempt.expires_at,
-        platform_fee_minor=payment.platform_fee_minor,
-    )
-    try:
-        return Answer(attempt.id, payment.id, await provider.start(request))
-    except OutcomeUnknownError as error:
-        return Answer(attempt.id, payment.id, None, error.code, is_conclusive=False)
-    except (DeclinedError, NotAuthorisedError, ProviderMisconfiguredError) as error:
-        _log.warning("payment_not_started", payment_id=str(payment.id), method=payment.method, code=error.code)
-        return Answer(attempt.id, payment.id, None, error.code)
-
-
-async def record_answer(session: TenantSession, answer: Answer) -> Payment:
-    """Write down what :func:`ask_provider` was told; an attempt that moved on meanwhile stays where it is."""
-    payments = PaymentRepository(session)
-    payment = await get_payment(session, answer.payment_id, for_update=True)
-    attempts = await payments.list_attempts(payment.id)
-    attempt = next(attempt for attempt in attempts if attempt.id == answer.attempt_id)
-    if answer.started is not None:
-        _note_started(attempt, answer.started)
-    else:
-        observed = AttemptStatus.DECLINED if answer.is_conclusive else AttemptStatus.UNKNOWN
-        attempt.status = advance_attempt(AttemptStatus(attempt.status), observed)
-        attempt.failure_code, attempt.updated_at = answer.failure_code, clock.now()
-    _touch(payment, attempts)
-    return payment
-
-
-def _note_started(attempt: PaymentAttempt, started: Started) -> None:
-    # What the customer paid is settled by reading the order, never by the answer to its making.
-    attempt.status = advance_attempt(AttemptStatus(attempt.status), AttemptStatus.AWAITING_CUSTOMER)
-    attempt.provider_ref = started.provider_ref
-    attempt.provider_status = started.provider_status
-    attempt.failure_code = None
-    attempt.next_action = dict(started.next_action) if started.next_action is not None else None
-    attempt.expires_at = started.expires_at or attempt.expires_at
-    attempt.updated_at = clock.now()
-
-
-async def read_provider(runtime: Runtime, tenant: TenantContext, payment_id: UUID) -> Reading:
-    """Ask the provider how a payment stands, capturing what the customer approved and we still want.
-
-    Opens and closes its own transaction first. Raises :class:`NotFoundError` and the port's errors.
-    """
-    async with runtime.database.tenant(tenant) as session:
-        payment = await get_payment(session, payment_id)
-        attempts = await PaymentRepository(session).list_attempts(payment_id)
-    unread = [attempt for attempt in attempts if attempt.provider_ref and attempt.status != AttemptStatus.CAPTURED]
-    if not unread:
-        return Reading(payment_id, ())
-    provider = await provider_for(runtime, tenant, payment.method)
-    if not provider.capabilities().online:
-        return Reading(payment_id, ())
-    return Reading(payment_id, [(attempt.id, await _read(provider, attempt)) for attempt in unread])
-
-
-async def _read(provider: PaymentProvider, attempt: PaymentAttempt) -> Snapshot:
-    """A closed attempt is read only: what we gave up must not be captured by us."""
-    reference = str(attempt.provider_ref)
-    if attempt.status in OPEN_ATTEMPTS:
-        return await provider.settle(reference, idempotency_key=f"capture:{attempt.id}")
-    return await provider.fetch(reference)
-
-
-async def apply_reading(session: TenantSession, reading: Reading) -> Payment:
-    """Lock the payment and let the provider's facts move it; each attempt's money is counted once.
-
-    Money that arrived puts ``payment.settled`` into the queue in the same transaction. Where the
-    provider's echo contradicts our row nothing is settled, and the payment is marked for review.
-    Raises :class:`NotFoundError`.
-    """
-    payments = PaymentRepository(session)
-    payment = await get_payment(session, reading.payment_id, for_update=True)
-    attempts = await payments.list_attempts(payment.id)
-    by_id = {attempt.id: attempt for attempt in attempts}
-    has_settled = False
-    for attempt_id, snapshot in reading.snapshots:
-        has_settled |= _apply_snapshot(payments, payment, by_id[attempt_id], snapshot)
-    _touch(payment, attempts)
-    if has_settled:
-        await publish(session, PAYMENT_SETTLED, {"payment_id": str(payment.id)})
-        if len(await payments.list_of_payable(payment.payable_kind, payment.payable_id)) > 1:
-            await request_abandon(session, payment.payable_kind, payment.payable_id)
-    return payment
-
-
-def _apply_snapshot(payments: PaymentRepository, payment: Payment, attempt: PaymentAttempt, snapshot: Snapshot) -> bool:
-    """Move one attempt; answers whether money came by it just now."""
-    mismatch = find_mismatch(attempt.id, Money(payment.amount_minor, payment.currency), snapshot)
-    if mismatch is not None:
-        payment.review_reason = mismatch
-        _log.error("payment_mismatch", payment_id=str(payment.id), reason=mismatch)
-        return False
-    before = AttemptStatus(attempt.status)
-    after = advance_attempt(before, snapshot.state)
-    if after is before:
-        return False
-    attempt.status = after
-    attempt.provider_status = snapshot.provider_status
-    attempt.failure_code = snapshot.failure_code
-    attempt.updated_at = clock.now()
-    if after is not AttemptStatus.CAPTURED:
-        return False
-    payment.captured_minor += snapshot.captured_minor
-    payments.add(ledger_line(payment, "capture", snapshot.captured_minor, provider_ref=snapshot.provider_ref))
-    return True
-
-
-async def settle(runtime: Runtime, tenant: TenantContext, payment_id: UUID) -> Payment:
-    """Make a payment agree with its provider. Harmless to repeat and to run several times at once.
-
-    Raises :class:`NotFoundError` and the port's errors.
-    """
-    reading = await read_provider(runtime, tenant, payment_id)
-    async with runtime.database.tenant(tenant) as session:
-        return await apply_reading(session, reading)
-
-
 async def request_abandon(session: TenantSession, payable_kind: str, payable_id: UUID) -> None:
     """Have the payable's open orders made unpayable after the caller's commit."""
     await publish(session, PAYMENT_ABANDON, {"payable_kind": payable_kind, "payable_id": str(payable_id)})
 
 
-async def abandon(runtime: Runtime, tenant: TenantContext, payable_kind: str, payable_id: UUID) -> None:
-    """Make the payable's open orders unpayable at their providers. Safe to repeat.
-
-    An order that was paid before the provider heard of it is settled instead. One whose making was never
-    answered is made again, under the same key, so that it can be cancelled for certain. Raises the port's
-    errors.
-    """
-    async with runtime.database.tenant(tenant) as session:
-        payments = PaymentRepository(session)
-        ids = [payment.id for payment in await payments.list_of_payable(payable_kind, payable_id)]
-    for payment_id in ids:
-        await _abandon_payment(runtime, tenant, payment_id)
-
-
-async def _abandon_payment(runtime: Runtime, tenant: TenantContext, payment_id: UUID) -> None:
-    answer = await ask_provider(runtime, tenant, payment_id)
-    async with runtime.database.tenant(tenant) as session:
-        payment = await (record_answer(session, answer) if answer else get_payment(session, payment_id))
-        attempts = await PaymentRepository(session).list_attempts(payment_id)
-    if answer is not None and not answer.is_conclusive:
-        raise OutcomeUnknownError(str(answer.failure_code))
-    still_open = [attempt for attempt in attempts if attempt.status in OPEN_ATTEMPTS and attempt.provider_ref]
-    if not still_open:
-        return
-    provider = await provider_for(runtime, tenant, payment.method)
-    if not provider.capabilities().online:
-        await _close_offline(runtime, tenant, payment_id)
-        return
-    snapshots = [
-        (attempt.id, await provider.cancel(str(attempt.provider_ref), idempotency_key=f"cancel:{attempt.id}"))
-        for attempt in still_open
-    ]
-    async with runtime.database.tenant(tenant) as session:
-        await apply_reading(session, Reading(payment_id, snapshots))
-
-
-async def _close_offline(runtime: Runtime, tenant: TenantContext, payment_id: UUID) -> None:
-    async with runtime.database.tenant(tenant) as session:
-        payment = await get_payment(session, payment_id, for_update=True)
-        attempts = await PaymentRepository(session).list_attempts(payment_id)
-        for attempt in attempts:
-            attempt.status = advance_attempt(AttemptStatus(attempt.status), AttemptStatus.CANCELLED)
-        _touch(payment, attempts)
-
-
-def _touch(payment: Payment, attempts: Sequence[PaymentAttempt]) -> None:
+def touch(payment: Payment, attempts: Sequence[PaymentAttempt]) -> None:
     """Let the payment's status follow from its attempts and amounts."""
     facts = Facts(
         attempts=[AttemptStatus(attempt.status) for attempt in attempts],
         amount_minor=payment.amount_minor,
         captured_minor=payment.captured_minor,
         refunded_minor=payment.refunded_minor,
+        disputed_minor=payment.disputed_minor,
     )
     status = derive_status(PaymentStatus(payment.status), facts)
     if status != payment.status:
@@ -363,11 +170,16 @@ def _touch(payment: Payment, attempts: Sequence[PaymentAttempt]) -> None:
 
 async def refresh_status(session: TenantSession, payment: Payment) -> None:
     """Derive the status of a locked payment again, after one of its amounts changed."""
-    _touch(payment, await PaymentRepository(session).list_attempts(payment.id))
+    touch(payment, await PaymentRepository(session).list_attempts(payment.id))
 
 
 def ledger_line(
-    payment: Payment, kind: str, amount_minor: int, *, refund_id: UUID | None = None, provider_ref: str | None = None
+    payment: Payment,
+    kind: str,
+    amount_minor: int,
+    *,
+    refund_id: UUID | None = None,
+    provider_ref: str | None = None,
 ) -> LedgerEntry:
     """A new line of the books: money in is positive, money out negative."""
     return LedgerEntry(

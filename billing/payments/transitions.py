@@ -12,6 +12,7 @@ from uuid import UUID
 from billing.payments.models import AttemptStatus, PaymentStatus
 from billing.providers.port import ProviderState, Snapshot
 from todoenbalance.kit.money import Money
+from todoenbalance.kit.settings import PaymentMode
 
 _PROGRESS: dict[AttemptStatus, int] = {
     AttemptStatus.CREATED: 0,
@@ -83,11 +84,14 @@ def _with_money(facts: Facts) -> PaymentStatus:
     return PaymentStatus.SUCCEEDED
 
 
-def find_mismatch(attempt_id: UUID, amount: Money, snapshot: Snapshot) -> str | None:
+def find_mismatch(attempt_id: UUID, amount: Money, snapshot: Snapshot, *, mode: str | None = None) -> str | None:
     """What in the provider's echo contradicts our row, as a review reason; None if all agrees.
 
-    With any contradiction nothing is settled: it may be another order's money.
+    With any contradiction nothing is settled: it may be another order's money, or no real money. ``mode``: of the
+    account that the attempt was made with.
     """
+    if mode is not None and snapshot.is_live is not None and snapshot.is_live != (mode == PaymentMode.LIVE):
+        return "mode_mismatch"
     if snapshot.attempt_id != attempt_id:
         return "attempt_mismatch"
     if snapshot.amount.currency != amount.currency:

@@ -38,7 +38,7 @@ async def start_checkout(
 ) -> str:
     """The address where the practice subscribes to a plan with a price; opens and closes its own transactions.
 
-    Raises :class:`InvalidInputError` for a plan without a price or that is not offered, :class:`AlreadySubscribedError`,
+    Raises :class:`InvalidInputError` for a plan without a price or not offered, :class:`AlreadySubscribedError`,
     ``ChargingNotSetUpError``, ``ChargingRefusedError``, ``ServiceUnavailableError`` (the same again may work).
     """
     billing = platform_billing(runtime.settings)

@@ -32,7 +32,7 @@ async def begin_dunning(session: PlatformSession, settings: Settings, tenant_key
     since = clock.now()
     row.past_due_since, row.grace_until = since, since + timedelta(days=grace_days)
     for day in reminder_days(grace_days):
-        payload = {"since": since.isoformat(), "step": day}
+        payload: dict[str, str | int] = {"since": since.isoformat(), "step": day}
         await publish(session, DUNNING_STEP, payload, run_at=since + timedelta(days=day), tenant_key=tenant_key)
 
 

@@ -138,7 +138,7 @@ class SubscriptionCheckout(PlatformBase):
 
 
 class PlatformEvent(PlatformBase):
-    """A verified webhook of the platform's own account at the provider, once. Only a hint: nothing of it is believed."""
+    """A verified webhook of the platform's own account at the provider, once. A hint: nothing of it is believed."""
 
     __tablename__ = "platform_events"
     __table_args__ = (

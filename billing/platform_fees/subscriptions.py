@@ -106,7 +106,7 @@ async def _complete_checkout(session: PlatformSession, tenant_id: UUID) -> None:
 
 
 async def _check_again(session: PlatformSession, row: Subscription) -> None:
-    """An event of the provider's may be lost, so what goes on is looked at daily; one row of the queue at a time counts."""
+    """An event of the provider's may be lost, so what goes on is looked at daily; one row of the queue counts."""
     if row.status not in LIVE:
         row.next_check_at = None
         return

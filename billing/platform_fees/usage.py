@@ -5,18 +5,22 @@ that is not there yet in a transaction of the platform's. So an event that comes
 adds nothing wrong, and one that is lost is made good by the next about the same payment.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from billing.accounts.repository import AccountRepository
 from billing.payments.models import LedgerEntry, Payment
 from billing.payments.repository import PaymentRepository
+from billing.payments.service import latest_attempt
 from billing.platform_fees.events import STATEMENT_CLOSE
 from billing.platform_fees.models import StatementStatus, UsageEntry, UsageKind
+from billing.platform_fees.service import is_taken_at_source
 from billing.platform_fees.usage_repository import UsageRepository
-from tenants.plans.fees import ACCRUED, TAKEN_AT_SOURCE, fee_share_minor
+from billing.refunds.service import RefundCause, list_refunds
+from tenants.plans.fees import fee_share_minor
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession
 from todoenbalance.kit.ids import new_id
@@ -24,7 +28,6 @@ from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
-_DISPUTE = "dispute"
 _REFUND = "refund"
 
 
@@ -62,39 +65,46 @@ async def count_payment(runtime: Runtime, tenant: TenantContext, payment_id: UUI
     async with runtime.database.tenant(tenant) as practice:
         payments = PaymentRepository(practice)
         payment = await payments.find(payment_id)
+        if payment is None:
+            return
         lines = await payments.list_ledger(payment_id)
-    if payment is None:
-        return
-    facts = list(facts_of(payment, lines))
+        refunds = await list_refunds(practice, [payment_id])
+        account_id = (await latest_attempt(practice, payment_id)).account_id
+        account = await AccountRepository(practice).find(account_id) if account_id is not None else None
+    disputed = {refund.id for refund in refunds if refund.cause == RefundCause.DISPUTE}
+    facts = list(facts_of(payment, lines, disputed, is_taken=is_taken_at_source(payment.method, account)))
     async with runtime.database.platform() as session:
         await record_facts(session, tenant, facts)
 
 
-def facts_of(payment: Payment, lines: list[LedgerEntry]) -> Iterator[Fact]:
+def facts_of(
+    payment: Payment, lines: Sequence[LedgerEntry], disputed: Container[UUID | None], *, is_taken: bool
+) -> Iterator[Fact]:
     """What the lines of a payment's ledger, oldest first, mean for usage and fees.
 
     Lines are only ever added, under the payment's lock: what is computed from those before a line never changes.
+    ``disputed``: the refunds that were none but lost disputes, with which no fee goes back. ``is_taken``: the provider
+    handed the fee on, else it is accrued.
     """
-    is_taken, is_accrued = payment.method in TAKEN_AT_SOURCE, payment.method in ACCRUED
     captured = refunded = 0
     for line in lines:
         amount = line.amount_minor
-        if line.kind.startswith(_DISPUTE):
-            yield _fact(line, UsageKind.DISPUTED, -amount)
-        elif line.kind.startswith(_REFUND):
-            yield _fact(line, UsageKind.REFUNDED, -amount)
-            share = fee_share_minor(payment.platform_fee_minor, captured, refunded, -amount)
-            refunded -= amount
-            if share and is_taken:
-                yield _fact(line, UsageKind.FEE_RETURNED, share)
-            elif share and is_accrued:
-                yield _fact(line, UsageKind.FEE_ACCRUED, -share)
-        else:
+        if not line.kind.startswith(_REFUND):
             yield _fact(line, UsageKind.PAID, amount, 1 if amount > 0 else -1)
             share = fee_share_minor(payment.platform_fee_minor, payment.amount_minor, captured, amount)
             captured += amount
-            if share and (is_taken or is_accrued):
+            if share:
                 yield _fact(line, UsageKind.FEE_TAKEN if is_taken else UsageKind.FEE_ACCRUED, share)
+        elif line.refund_id in disputed:
+            yield _fact(line, UsageKind.DISPUTED, -amount)
+        else:
+            yield _fact(line, UsageKind.REFUNDED, -amount)
+            share = fee_share_minor(payment.platform_fee_minor, captured, refunded, -amount)
+            refunded -= amount
+            if share:
+                yield _fact(
+                    line, UsageKind.FEE_RETURNED if is_taken else UsageKind.FEE_ACCRUED, share if is_taken else -share
+                )
 
 
 def _fact(line: LedgerEntry, kind: UsageKind, minor: int, quantity: int = 0) -> Fact:

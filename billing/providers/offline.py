@@ -6,12 +6,14 @@ rest is what staff record. Refunds are recorded, too: somebody hands the money b
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from billing.providers.port import (
     Capabilities,
     ProviderState,
+    RefundOrder,
     RefundResult,
     RefundState,
     Snapshot,
@@ -20,7 +22,6 @@ from billing.providers.port import (
     UnsupportedError,
     VerifiedEvent,
 )
-from todoenbalance.kit.money import Money
 
 NAME = "offline"
 
@@ -58,9 +59,7 @@ class OfflineProvider:
         """There is nothing to cancel. Raises :class:`UnsupportedError`."""
         raise UnsupportedError("offline_cancel")
 
-    async def refund(
-        self, provider_ref: str, *, refund_id: UUID, amount: Money, reason: str | None, idempotency_key: str
-    ) -> RefundResult:
+    async def refund(self, order: RefundOrder) -> RefundResult:
         """Recorded as given back; the practice hands the money over itself."""
         return RefundResult(RefundState.SUCCEEDED, None, "recorded")
 
@@ -71,6 +70,10 @@ class OfflineProvider:
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
         """Nobody calls. Raises :class:`UnsupportedError`."""
         raise UnsupportedError("offline_webhook")
+
+    async def missed_events(self, since: datetime) -> Sequence[VerifiedEvent]:
+        """Nobody calls, so nothing is missed."""
+        return ()
 
 
 def reference_of(attempt_id: UUID) -> str:

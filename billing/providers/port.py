@@ -6,7 +6,7 @@ form of them. Every call that changes something at the provider is idempotent by
 same key never makes a second order, moves money twice or gives it back twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -35,18 +35,38 @@ class RefundState(StrEnum):
     FAILED = "failed"
 
 
+class Flow(StrEnum):
+    """How the customer gets to pay: sent to the provider's own page, or by the provider's form on ours."""
+
+    REDIRECT = "redirect"
+    ELEMENTS = "elements"
+
+
+class DisputeState(StrEnum):
+    """How far a dispute is: the practice must answer, the bank decides, decided for or against the practice."""
+
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a provider can do.
 
     ``online``: the customer pays at the provider, which then knows more than we do; without it staff
-    record the money, and there is nothing to read, cancel or be told by webhook.
+    record the money, and there is nothing to read, cancel or be told by webhook. ``platform_fee``: the
+    provider itself divides each payment, so a fee is taken and not merely owed. ``elements``: it has a form
+    for pages of ours. ``saves_cards``: a card may be kept for later with the customer's consent.
     """
 
     online: bool
     webhooks: bool
     partial_refund: bool
     platform_fee: bool
+    elements: bool = False
+    saves_cards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,10 @@ class StartRequest:
     """One attempt to be paid. ``attempt_id`` comes back in every snapshot; ``idempotency_key`` is made from it.
 
     The provider sends the customer to ``return_url`` or ``cancel_url`` (absolute). ``expires_at``: from
-    then on the money is not wanted any more. ``platform_fee_minor`` in the currency of ``amount``.
+    then on the money is not wanted any more. ``platform_fee_minor`` in the currency of ``amount``. ``locale``:
+    the customer's language. ``customer_ref``: the provider's name for the customer, where a card is to be kept;
+    ``saves_card``: keep it, as the customer agreed. ``made_at``: when the attempt was first written down, so
+    that what is asked again under the same key is asked in the same words.
     """
 
     attempt_id: UUID
@@ -65,6 +88,11 @@ class StartRequest:
     cancel_url: str
     expires_at: datetime | None = None
     platform_fee_minor: int = 0
+    flow: Flow = Flow.REDIRECT
+    locale: str = "en"
+    customer_ref: str | None = None
+    saves_card: bool = False
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +107,50 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundSeen:
+    """A refund of an order as the provider lists it. ``refund_id``: our own row's id, None if it was not made here.
+
+    ``fee_returned_minor``: what of the platform's fee went back with it, None where the provider doesn't say.
+    """
+
+    provider_ref: str
+    amount_minor: int
+    state: RefundState
+    refund_id: UUID | None = None
+    provider_status: str = ""
+    fee_returned_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeSeen:
+    """A dispute of an order as the provider tells it.
+
+    ``evidence_due_by``: until when the practice may answer. ``is_withdrawn``: the money has been taken from the
+    practice's balance (a mere inquiry takes nothing).
+    """
+
+    provider_ref: str
+    amount_minor: int
+    currency: str
+    state: DisputeState
+    reason: str
+    provider_status: str
+    opened_at: datetime
+    evidence_due_by: datetime | None = None
+    is_withdrawn: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the provider holds true of one order at this moment.
 
     ``attempt_id`` and ``amount`` are the provider's echo of what we sent: they are compared with our row
-    before anything is settled. ``captured_minor`` and ``refunded_minor`` are sums so far.
+    before anything is settled, and so is ``is_live`` (real money or the provider's test mode, None where there
+    is no difference) with the account's mode. ``captured_minor`` and ``refunded_minor`` are sums so far.
+    ``charge_ref``: the provider's name for the money itself, which refunds and disputes speak of.
+    ``fee_minor``: the platform's fee as it was really taken. ``provider_fee_minor``: what the provider keeps.
+    ``method_kind`` and ``last_four`` tell the customer's means of paying apart, nothing more.
+    ``refunds`` and ``disputes``: all that the provider knows of, None where the reading did not ask for them.
     """
 
     provider_ref: str
@@ -94,6 +161,32 @@ class Snapshot:
     refunded_minor: int
     provider_status: str
     failure_code: str | None = None
+    charge_ref: str | None = None
+    is_live: bool | None = None
+    fee_minor: int | None = None
+    provider_fee_minor: int | None = None
+    method_kind: str | None = None
+    last_four: str | None = None
+    refunds: Sequence[RefundSeen] | None = None
+    disputes: Sequence[DisputeSeen] | None = None
+    saved_card_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrder:
+    """One refund to be made. ``refund_id`` is our row's id and comes back in every reading.
+
+    ``provider_ref`` and ``charge_ref`` are the order's. ``returns_fee``: a fee was taken with the payment, and
+    its share goes back with the money.
+    """
+
+    refund_id: UUID
+    provider_ref: str
+    charge_ref: str | None
+    amount: Money
+    cause: str
+    idempotency_key: str
+    returns_fee: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +197,26 @@ class RefundResult:
     provider_ref: str | None
     provider_status: str
     failure_code: str | None = None
+    fee_returned_minor: int | None = None
+
+
+class EventSubject(StrEnum):
+    """What a webhook is about, and so what is read again because of it."""
+
+    PAYMENT = "payment"
+    ACCOUNT = "account"
+    DISCONNECTED = "disconnected"
+    PLATFORM = "platform"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEvent:
-    """A webhook whose signature was right. A hint only: handlers re-read ``object_ref`` at the provider.
+    """A webhook whose signature was right. A hint only: handlers re-read what it is about at the provider.
 
-    ``is_known``: the type is one that we act on; others are kept as ignored.
+    ``is_known``: the type is one that we act on; others are kept as ignored. ``object_ref``: the order or the
+    charge that it names, by which the payment is found. ``account_ref``: whose account at the provider it
+    happened in. ``is_live``: real money or test mode, None where the provider has no such difference.
     """
 
     event_id: str
@@ -118,6 +224,10 @@ class VerifiedEvent:
     is_known: bool
     object_ref: str | None
     body: Mapping[str, Any] = field(repr=False)
+    subject: EventSubject = EventSubject.PAYMENT
+    account_ref: str | None = None
+    is_live: bool | None = None
+    occurred_at: datetime | None = None
 
 
 class ProviderError(Exception):
@@ -206,10 +316,8 @@ class PaymentProvider(Protocol):
         """
         ...
 
-    async def refund(
-        self, provider_ref: str, *, refund_id: UUID, amount: Money, reason: str | None, idempotency_key: str
-    ) -> RefundResult:
-        """Give back part of a captured order. Moves money, at most once for ``refund_id``.
+    async def refund(self, order: RefundOrder) -> RefundResult:
+        """Give back part of a captured order. Moves money, at most once for the order's ``refund_id``.
 
         Raises :class:`DeclinedError` for a definite no, :class:`ObjectNotFoundError`.
         """
@@ -224,4 +332,8 @@ class PaymentProvider(Protocol):
 
         ``headers`` with lower-case names. Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
         """
+        ...
+
+    async def missed_events(self, since: datetime) -> Sequence[VerifiedEvent]:
+        """Events since then that the provider could not deliver to us, as far as it lists them. Only reads."""
         ...

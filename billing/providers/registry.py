@@ -1,31 +1,53 @@
 """Which adapter serves a method: chosen here and nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from uuid import UUID
 
+from billing.accounts.service import AccountAccess, load_access
 from billing.payments.errors import MethodNotOfferedError
 from billing.providers import offline, sandbox
 from billing.providers.offline import OfflineProvider
 from billing.providers.port import PaymentProvider
 from billing.providers.sandbox import SandboxProvider, is_sandbox_available
+from todoenbalance.kit.money import Money
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.tenancy import TenantContext
 
+_WITH_ACCOUNT: Mapping[str, Callable[[Runtime, AccountAccess], PaymentProvider]] = {}
+"""Adapters of providers where the practice has an account of its own."""
 
-def usable_methods(settings: Settings, chosen: Sequence[str]) -> list[str]:
-    """Of the methods that a practice chose, those that work in this deployment."""
-    works = {offline.NAME: True, sandbox.NAME: is_sandbox_available(settings)}
-    return [method for method in chosen if works.get(method, False)]
+_AMOUNT_RULES: Mapping[str, Callable[[Money], str | None]] = {}
+"""Why a provider would not take an amount (a short code), None if it would."""
 
 
-async def provider_for(runtime: Runtime, tenant: TenantContext, method: str) -> PaymentProvider:
-    """The practice's account at the provider of ``method``.
+_WITH_ELEMENTS: frozenset[str] = frozenset()
+"""Methods whose provider has a form of its own for our pages."""
 
-    Call it outside a transaction: reading credentials may open one. Raises
+
+def has_elements(method: str) -> bool:
+    """Whether the provider of ``method`` can take the payment by its form on our page."""
+    return method in _WITH_ELEMENTS
+
+
+def refusal_of(method: str, amount: Money) -> str | None:
+    """Why the provider of ``method`` would not take this amount (currency, least, most); None if it would."""
+    rule = _AMOUNT_RULES.get(method)
+    return rule(amount) if rule is not None else None
+
+
+async def provider_for(
+    runtime: Runtime, tenant: TenantContext, method: str, account_id: UUID | None = None
+) -> PaymentProvider:
+    """The practice's account at the provider of ``method``: the one of that id, else the present one.
+
+    Call it outside a transaction: reading credentials opens one. Raises
     :class:`MethodNotOfferedError` for a method that does not work here.
     """
     if method == offline.NAME:
         return OfflineProvider()
     if method == sandbox.NAME and is_sandbox_available(runtime.settings):
         return SandboxProvider(runtime, tenant)
-    raise MethodNotOfferedError(method=method)
+    make = _WITH_ACCOUNT.get(method)
+    if make is None:
+        raise MethodNotOfferedError(method=method)
+    return make(runtime, await load_access(runtime, tenant, method, account_id))

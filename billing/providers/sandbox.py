@@ -8,12 +8,11 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -26,6 +25,7 @@ from billing.providers.port import (
     ObjectNotFoundError,
     ProviderMisconfiguredError,
     ProviderState,
+    RefundOrder,
     RefundResult,
     RefundState,
     Snapshot,
@@ -85,7 +85,7 @@ class Decision:
 
 def is_sandbox_available(settings: Settings) -> bool:
     """Whether the pretend provider may be used in this deployment at all."""
-    return settings.sandbox.enabled and not settings.is_production
+    return settings.has_sandbox
 
 
 class SandboxProvider:
@@ -158,21 +158,19 @@ class SandboxProvider:
                 order.status, order.updated_at = "cancelled", clock.now()
             return _snapshot(order)
 
-    async def refund(
-        self, provider_ref: str, *, refund_id: UUID, amount: Money, reason: str | None, idempotency_key: str
-    ) -> RefundResult:
+    async def refund(self, order: RefundOrder) -> RefundResult:
         """Give back at once; the same ``refund_id`` gives back once."""
         async with self._runtime.database.tenant(self._tenant) as session:
-            order = await _get_order(session, provider_ref, for_update=True)
-            if str(refund_id) not in order.refunds:
-                if amount.currency != order.currency:
+            row = await _get_order(session, order.provider_ref, for_update=True)
+            if str(order.refund_id) not in row.refunds:
+                if order.amount.currency != row.currency:
                     raise DeclinedError("currency_mismatch")
-                if order.refunded_minor + amount.amount > order.captured_minor:
+                if row.refunded_minor + order.amount.amount > row.captured_minor:
                     raise DeclinedError("refund_exceeds_order")
-                order.refunds = {**order.refunds, str(refund_id): amount.amount}
-                order.refunded_minor += amount.amount
-                order.updated_at = clock.now()
-        return RefundResult(RefundState.SUCCEEDED, f"sbxr_{refund_id}", "succeeded")
+                row.refunds = {**row.refunds, str(order.refund_id): order.amount.amount}
+                row.refunded_minor += order.amount.amount
+                row.updated_at = clock.now()
+        return RefundResult(RefundState.SUCCEEDED, f"sbxr_{order.refund_id}", "succeeded")
 
     async def fetch_refund(self, provider_ref: str, refund_ref: str) -> RefundResult:
         """Refunds succeed at once, or were never made."""
@@ -194,6 +192,10 @@ class SandboxProvider:
         if not 0 < len(event_id) <= 255 or not 0 < len(event_type) <= 100 or len(order_id) > 255:
             raise InvalidSignatureError("malformed_body")
         return VerifiedEvent(event_id, event_type, event_type in KNOWN_EVENTS, order_id, content)
+
+    async def missed_events(self, since: datetime) -> Sequence[VerifiedEvent]:
+        """It keeps no list; its orders are read anyway."""
+        return ()
 
     def sign_webhook(self, body: bytes, at: datetime | None = None) -> dict[str, str]:
         """The header that :meth:`read_webhook` accepts: HMAC-SHA256 over timestamp and raw body."""

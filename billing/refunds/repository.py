@@ -34,3 +34,9 @@ class RefundRepository:
         """The refunds of these payments, oldest first."""
         statement = select(Refund).where(Refund.payment_id.in_(payment_ids)).order_by(Refund.id)
         return list((await self._session.scalars(statement)).all())
+
+    async def list_of_payment(self, payment_id: UUID) -> list[Refund]:
+        """A payment's refunds, oldest first, locked and read anew."""
+        statement = select(Refund).where(Refund.payment_id == payment_id).order_by(Refund.id)
+        locked = statement.with_for_update().execution_options(populate_existing=True)
+        return list((await self._session.scalars(locked)).all())

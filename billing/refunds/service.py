@@ -10,10 +10,17 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from billing.payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from billing.payments.models import Payment, PaymentAttempt, PaymentStatus, Refund, RefundStatus
 from billing.payments.repository import PaymentRepository
 from billing.payments.service import get_payment, ledger_line, lock_payments_of_payable, refresh_status
-from billing.providers.port import DeclinedError, PaymentProvider, RefundResult, RefundState
+from billing.providers.port import (
+    DeclinedError,
+    ObjectNotFoundError,
+    PaymentProvider,
+    RefundOrder,
+    RefundResult,
+    RefundState,
+)
 from billing.providers.registry import provider_for
 from billing.refunds.errors import PaymentNotRefundableError, RefundExceedsPaymentError
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
@@ -32,13 +39,18 @@ _log = get_logger("billing.refunds")
 
 
 class RefundCause(StrEnum):
-    """Why money goes back: it was cancelled by somebody's decision, could not be used, or staff gave it back."""
+    """Why money goes back: it was cancelled by somebody's decision, could not be used, or staff gave it back.
+
+    ``provider``: it was given back at the provider's own site. ``dispute``: a lost dispute took it.
+    """
 
     CANCELLATION = "cancellation"
     LATE_SLOT_TAKEN = "late_slot_taken"
     APPOINTMENT_CANCELLED = "appointment_cancelled"
     PAID_TWICE = "paid_twice"
     STAFF = "staff"
+    PROVIDER = "provider"
+    DISPUTE = "dispute"
 
 
 AUTOMATIC_CAUSES = (RefundCause.LATE_SLOT_TAKEN, RefundCause.APPOINTMENT_CANCELLED, RefundCause.PAID_TWICE)
@@ -182,8 +194,8 @@ async def execute_refund(runtime: Runtime, tenant: TenantContext, refund_id: UUI
     """Ask the provider to give the money back and settle the row by its answer; nothing if that was done.
 
     Repeating it uses the same key, so the money goes back once. The refund comes back still pending if
-    the provider has not decided. Raises :class:`NotFoundError` and the port's errors but
-    :class:`DeclinedError`, which is a failed refund.
+    the provider has not decided. Raises :class:`NotFoundError`, ``MethodNotOfferedError`` and the port's errors but
+    :class:`DeclinedError` and :class:`ObjectNotFoundError`, which are a failed refund.
     """
     async with runtime.database.tenant(tenant) as session:
         refund = await get_refund(session, refund_id)
@@ -191,52 +203,83 @@ async def execute_refund(runtime: Runtime, tenant: TenantContext, refund_id: UUI
         attempt = await PaymentRepository(session).find_refundable_attempt(payment.id)
     if refund.status != RefundStatus.PENDING:
         return refund
-    provider = await provider_for(runtime, tenant, payment.method)
-    order = attempt.provider_ref if attempt is not None else None
-    result = await _ask(provider, str(order or ""), refund, payment.currency)
+    account_id = attempt.account_id if attempt is not None else None
+    provider = await provider_for(runtime, tenant, payment.method, account_id)
+    result = await _ask(provider, payment, attempt, refund)
     async with runtime.database.tenant(tenant) as session:
-        return await _apply_result(session, refund_id, result)
+        payment = await get_payment(session, payment.id, for_update=True)
+        refund = await get_refund(session, refund_id, for_update=True)
+        await settle_row(session, payment, refund, result)
+        return refund
 
 
-async def _ask(provider: PaymentProvider, order_ref: str, refund: Refund, currency: str) -> RefundResult:
+async def _ask(
+    provider: PaymentProvider, payment: Payment, attempt: PaymentAttempt | None, refund: Refund
+) -> RefundResult:
+    order_ref = str(attempt.provider_ref or "") if attempt is not None else ""
+    order = RefundOrder(
+        refund_id=refund.id,
+        provider_ref=order_ref,
+        charge_ref=attempt.charge_ref if attempt is not None else None,
+        amount=Money(refund.amount_minor, payment.currency),
+        cause=refund.cause,  # not the staff's own words: they may be about somebody's health
+        idempotency_key=f"refund:{refund.id}",
+        returns_fee=payment.fee_taken_minor > 0,
+    )
     try:
         if refund.provider_ref is not None:
             return await provider.fetch_refund(order_ref, refund.provider_ref)
-        return await provider.refund(
-            order_ref,
-            refund_id=refund.id,
-            amount=Money(refund.amount_minor, currency),
-            reason=refund.cause,  # not the staff's own words: they may be about somebody's health
-            idempotency_key=f"refund:{refund.id}",
-        )
-    except DeclinedError as error:
+        return await provider.refund(order)
+    except (DeclinedError, ObjectNotFoundError) as error:
         return RefundResult(RefundState.FAILED, refund.provider_ref, "declined", error.code)
 
 
-async def _apply_result(session: TenantSession, refund_id: UUID, result: RefundResult) -> Refund:
-    """Under the payment's lock, then the refund's: whoever comes second finds it settled."""
-    refunds = RefundRepository(session)
-    payment = await get_payment(session, (await get_refund(session, refund_id)).payment_id, for_update=True)
-    refund = await get_refund(session, refund_id, for_update=True)
-    if refund.status != RefundStatus.PENDING:
-        return refund
+async def settle_row(session: TenantSession, payment: Payment, refund: Refund, result: RefundResult) -> bool:
+    """Let the provider's word move a refund; answers whether it did. Payment and refund are locked by the caller.
+
+    What the provider says wins, also against what it said before: a refund that fails after it had succeeded (a
+    closed card account) reverses its own line, one that we took for failed and that went through is entered.
+    """
     refund.provider_ref = result.provider_ref or refund.provider_ref
-    if result.state is RefundState.PENDING:
-        return refund
-    refund.status, refund.settled_at = RefundStatus(result.state), clock.now()
-    payment.refund_pending_minor -= refund.amount_minor
-    if result.state is RefundState.SUCCEEDED:
-        payment.refunded_minor += refund.amount_minor
-        refunds.add(
-            ledger_line(payment, "refund", -refund.amount_minor, refund_id=refund.id, provider_ref=refund.provider_ref)
-        )
+    before, after = RefundStatus(refund.status), RefundStatus(result.state)
+    if after is RefundStatus.PENDING or after is before:
+        return False
+    if before is RefundStatus.PENDING:
+        payment.refund_pending_minor -= refund.amount_minor
+    lines = RefundRepository(session)
+    if after is RefundStatus.SUCCEEDED:
+        _enter(lines, payment, refund, result)
     else:
-        refund.failure_code = result.failure_code
-        _log.warning("refund_failed", refund_id=str(refund.id), code=result.failure_code)
+        refund.failure_code = result.failure_code or "failed"
+        if before is RefundStatus.SUCCEEDED:
+            _reverse(lines, payment, refund)
+        _log.warning("refund_failed", refund_id=str(refund.id), code=refund.failure_code)
+    refund.status, refund.settled_at = after, clock.now()
     payment.updated_at = clock.now()
     await refresh_status(session, payment)
     await publish(session, REFUND_SETTLED, {"refund_id": str(refund.id)})
-    return refund
+    return True
+
+
+def _enter(lines: RefundRepository, payment: Payment, refund: Refund, result: RefundResult) -> None:
+    payment.refunded_minor += refund.amount_minor
+    refund.failure_code = None
+    refund.fee_returned_minor = result.fee_returned_minor or 0
+    payment.fee_returned_minor += refund.fee_returned_minor
+    lines.add(
+        ledger_line(payment, "refund", -refund.amount_minor, refund_id=refund.id, provider_ref=refund.provider_ref)
+    )
+
+
+def _reverse(lines: RefundRepository, payment: Payment, refund: Refund) -> None:
+    payment.refunded_minor -= refund.amount_minor
+    payment.fee_returned_minor -= refund.fee_returned_minor
+    refund.fee_returned_minor = 0
+    lines.add(
+        ledger_line(
+            payment, "refund_reversed", refund.amount_minor, refund_id=refund.id, provider_ref=refund.provider_ref
+        )
+    )
 
 
 async def get_refund(session: TenantSession, refund_id: UUID, *, for_update: bool = False) -> Refund:

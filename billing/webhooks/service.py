@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from billing.payments.repository import PaymentRepository
-from billing.payments.service import apply_reading, read_provider
+from billing.payments.settling import apply_reading, read_provider
 from billing.providers.port import InvalidSignatureError
 from billing.providers.registry import provider_for
 from billing.webhooks.errors import InvalidWebhookSignatureError

@@ -28,7 +28,7 @@ from todoenbalance.kit.web.context import context_of, negotiate_locale
 from todoenbalance.kit.web.contract import install_contract
 from todoenbalance.kit.web.edge import EdgeMiddleware
 from todoenbalance.kit.web.problems import install_problem_handlers, render_problem
-from todoenbalance.subscriptions import register_composers, register_personal_data_sources
+from todoenbalance.subscriptions import register_composers, register_payable_kinds, register_personal_data_sources
 from todoenbalance.surfaces import platform_surface, practice_surface
 
 
@@ -88,6 +88,7 @@ def create_app(runtime: Runtime, surfaces: Surfaces | None = None) -> ASGIApp:
     settings = runtime.settings
     register_composers()
     register_personal_data_sources()
+    register_payable_kinds()
     directory = TenantDirectory(runtime.database, settings)
     surfaces = surfaces or Surfaces.build(settings)
     for surface in (surfaces.practice, surfaces.platform):

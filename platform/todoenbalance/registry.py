@@ -1,7 +1,10 @@
 """Imports every module with tables, so that mappers and migrations know all of them."""
 
+from billing.accounts import models as payment_accounts
+from billing.disputes import models as disputes
 from billing.payments import models as payments
 from billing.platform_fees import models as platform_fees
+from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -24,6 +27,7 @@ MODULES = (
     accounts,
     appointments,
     catalogue,
+    disputes,
     external_calendars,
     feeds,
     group_sessions,
@@ -32,10 +36,12 @@ MODULES = (
     notifications,
     operators,
     outbox,
+    payment_accounts,
     payments,
     plans,
     platform_fees,
     privacy,
+    reconciliation,
     settings,
     social,
     tenants,

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from billing.payments.events import PAYMENT_ABANDON, PAYMENT_SETTLED
+from billing.checkout.tasks import on_payment_settled
+from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_CORRECTED, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
-from billing.payments.tasks import abandon_payable
+from billing.payments.tasks import abandon_payable, check_payment
 from billing.platform_fees import events as platform_fees
 from billing.platform_fees import mails as plan_mails
 from billing.platform_fees import tasks as platform_fee_tasks
@@ -26,7 +27,7 @@ from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold
-from scheduling.checkout.tasks import on_payment_settled
+from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -91,7 +92,9 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [on_payment_settled, platform_fee_tasks.count_settled_payment],
+    PAYMENT_CORRECTED: [platform_fee_tasks.count_settled_payment],
     PAYMENT_ABANDON: [abandon_payable],
+    PAYMENT_CHECK: [check_payment],
     REFUND_REQUESTED: [execute_refund],
     REFUND_SETTLED: [on_refund_settled, platform_fee_tasks.count_settled_refund],
     PROVIDER_EVENT_RECEIVED: [handle_event],
@@ -126,6 +129,11 @@ def register_composers() -> None:
     register_refund_mails()
     plan_mails.register_plan_mails()
     register_waitlist_mails()
+
+
+def register_payable_kinds() -> None:
+    """Let the features tell billing what can be paid for. Safe to repeat."""
+    register_appointment_kinds()
 
 
 def register_personal_data_sources() -> None:

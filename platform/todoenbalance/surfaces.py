@@ -26,6 +26,7 @@ from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
 from admin_portal.sign_in_providers import router as sign_in_providers
 from admin_portal.subscription import router as staff_subscription
+from billing.checkout.endpoints import router as checkout_router
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
@@ -35,7 +36,6 @@ from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.appointments.series_endpoints import router as series_router
 from scheduling.availability.endpoints import router as availability_router
 from scheduling.catalogue.endpoints import router as catalogue_router
-from scheduling.checkout.endpoints import router as checkout_router
 from scheduling.feeds.endpoints import public_router as calendars_router
 from scheduling.feeds.endpoints import router as own_feed_router
 from scheduling.waitlist.endpoints import router as waitlist_router

@@ -26,6 +26,7 @@ from todoenbalance.subscriptions import (
     PLATFORM_SUBSCRIPTIONS,
     SUBSCRIPTIONS,
     register_composers,
+    register_payable_kinds,
     register_personal_data_sources,
 )
 
@@ -60,6 +61,7 @@ def _this_process() -> _Process:
     if _process is None:
         register_composers()
         register_personal_data_sources()
+        register_payable_kinds()
         _process = _Process(get_settings())
     return _process
 

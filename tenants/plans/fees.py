@@ -6,12 +6,8 @@ Rounding is down, to the practice's good; the fee is never more than the amount.
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.tenancy import TenantContext
 
-TAKEN_AT_SOURCE = frozenset({"stripe", "sandbox"})
-"""Methods by which the provider itself passes the fee on (the sandbox pretends to); of accounts that can't do that
-(a practice's own Stripe keys) it is accrued, see ``billing.platform_fees.usage``."""
-ACCRUED = frozenset({"paypal"})
-"""Methods that know no application fee: it is noted and invoiced."""
-ONLINE = TAKEN_AT_SOURCE | ACCRUED
+ONLINE = frozenset({"stripe", "paypal", "sandbox"})
+"""Methods of which the platform has a fee. Whether the provider hands it on or it is invoiced is billing's to know."""
 _BASIS = 10_000
 
 

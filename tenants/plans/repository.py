@@ -60,9 +60,8 @@ class PlanRepository:
 
     async def find_tenant_of_customer(self, customer_ref: str) -> UUID | None:
         """Whose customer it is at the provider, or None."""
-        return await self._session.scalar(
-            select(Subscription.tenant_id).where(Subscription.customer_ref == customer_ref)
-        )
+        statement = select(Subscription.tenant_id).where(Subscription.customer_ref == customer_ref)
+        return (await self._session.scalars(statement)).one_or_none()
 
     async def find_terms(self, tenant_id: UUID) -> tuple[Plan | None, Subscription | None]:
         """The plan that a practice is on, and how it stands with the platform."""

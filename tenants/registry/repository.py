@@ -1,5 +1,6 @@
 """Every query of the registry."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
@@ -45,6 +46,11 @@ class TenantRepository:
     async def page(self, *, limit: int, cursor: str | None) -> tuple[list[Tenant], str | None]:
         """Practices, newest first."""
         return await paginate(self._session, select(Tenant), [Tenant.id], limit=limit, cursor=cursor, descending=True)
+
+    async def names_of(self, tenant_ids: Collection[UUID]) -> dict[UUID, str]:
+        """By id."""
+        rows = await self._session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(tenant_ids)))
+        return {row.id: row.name for row in rows}
 
     async def domains_of(self, tenant_ids: list[UUID]) -> dict[UUID, list[str]]:
         """Verified custom hosts of each practice."""

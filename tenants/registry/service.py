@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -171,6 +171,11 @@ async def list_tenants(
 ) -> tuple[list[Tenant], str | None]:
     """A page of practices, newest first."""
     return await TenantRepository(session).page(limit=limit, cursor=cursor)
+
+
+async def names_of(session: PlatformSession, tenant_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of these practices."""
+    return await TenantRepository(session).names_of(tenant_ids)
 
 
 async def domains_by_tenant(session: PlatformSession, tenants: list[Tenant]) -> dict[UUID, list[str]]:

@@ -3,14 +3,14 @@
 from fastapi import APIRouter
 
 from tenants.settings.schemas import CancellationPolicy, PracticeProfile, PrivacyPolicy
-from tenants.settings.service import get_practice_settings
-from todoenbalance.kit.web.dependencies import TenantDep, TenantSessionDep
+from tenants.settings.service import get_practice_settings, usable_methods
+from todoenbalance.kit.web.dependencies import RuntimeDep, TenantDep, TenantSessionDep
 
 router = APIRouter(tags=["practice"])
 
 
 @router.get("/practice")
-async def read_practice(tenant: TenantDep, session: TenantSessionDep) -> PracticeProfile:
+async def read_practice(tenant: TenantDep, session: TenantSessionDep, runtime: RuntimeDep) -> PracticeProfile:
     """Who this practice is and on which terms it books. Open to everyone."""
     settings = await get_practice_settings(session)
     return PracticeProfile(
@@ -20,7 +20,7 @@ async def read_practice(tenant: TenantDep, session: TenantSessionDep) -> Practic
         currency=tenant.currency,
         locale=tenant.locale,
         branding=settings.branding,
-        payment_methods=settings.payment_methods,
+        payment_methods=usable_methods(runtime.settings, settings),
         cancellation_policy=CancellationPolicy(notice_hours=settings.cancellation_notice_hours),
         privacy_policy=PrivacyPolicy(version=settings.privacy_policy_version, url=settings.privacy_policy_url),
     )

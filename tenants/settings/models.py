@@ -20,7 +20,8 @@ class PracticeSettings(TenantBase):
     ``holidays_country`` and ``holidays_region`` (ISO 3166-1 and -2, the region without its country): whose public
     holidays close the weekly hours. ``approved_hold_hours``: how long a granted request waits for its payment.
     ``waitlist_offer_minutes``: how long a freed time is kept for the first in line. ``waitlist_sweep_at``: when the
-    waiting list is gone through next; None while nobody waits.
+    waiting list is gone through next; None while nobody waits. ``connected_methods``: payment providers whose account
+    works at present; of the chosen ``payment_methods`` those that need one are offered only then.
     """
 
     __tablename__ = "practice_settings"
@@ -38,6 +39,7 @@ class PracticeSettings(TenantBase):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     payment_methods: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
+    connected_methods: Mapped[list[str]] = mapped_column(ARRAY(String(20)), server_default=text("'{}'"))
     hold_minutes: Mapped[int] = mapped_column(server_default=text("15"))
     cancellation_notice_hours: Mapped[int] = mapped_column(server_default=text("24"))
     reminder_hours: Mapped[int] = mapped_column(server_default=text("24"))

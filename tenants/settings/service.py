@@ -10,6 +10,7 @@ from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.holidays import check_country_region
+from todoenbalance.kit.settings import Settings
 
 
 async def get_practice_settings(session: TenantSession, *, for_update: bool = False) -> PracticeSettings:
@@ -18,6 +19,33 @@ async def get_practice_settings(session: TenantSession, *, for_update: bool = Fa
     if for_update:
         statement = statement.with_for_update()
     return (await session.scalars(statement)).one()
+
+
+NEEDS_ACCOUNT = ("stripe", "paypal")
+"""Methods of payment that need an account of the practice's at a provider."""
+
+
+def available_methods(settings: Settings, practice: PracticeSettings) -> list[str]:
+    """What the practice could offer now: providers whose account works, the sandbox where there is one, the desk."""
+    return [*practice.connected_methods, *(["sandbox"] if settings.has_sandbox else []), "offline"]
+
+
+def usable_methods(settings: Settings, practice: PracticeSettings) -> list[str]:
+    """Of the methods that a practice chose, in its order, those that work now."""
+    works = available_methods(settings, practice)
+    return [method for method in practice.payment_methods if method in works]
+
+
+async def set_method_connected(session: TenantSession, method: str, *, is_connected: bool) -> None:
+    """Say whether the practice's account at the provider ``method`` works; the first time it is offered to clients."""
+    practice = await get_practice_settings(session, for_update=True)
+    connected = [one for one in practice.connected_methods if one != method]
+    if is_connected:
+        connected.append(method)
+        if method not in practice.payment_methods:
+            practice.payment_methods = [method, *practice.payment_methods]
+    if sorted(connected) != sorted(practice.connected_methods):
+        practice.connected_methods = connected
 
 
 async def update_practice_settings(session: TenantSession, changes: dict[str, Any]) -> PracticeSettings:

@@ -8,6 +8,8 @@ from uuid import UUID
 import httpx
 from sqlalchemy import select, update
 
+from billing.checkout import service as checkout
+from billing.checkout.schemas import PaymentCreate, PaymentRead
 from billing.payments.models import LedgerEntry, Payment, PaymentAttempt, Refund, SandboxOrder
 from billing.providers import sandbox
 from billing.providers.sandbox import SandboxOutcome, SandboxProvider, WebhookMode
@@ -17,15 +19,13 @@ from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.confirming import expire_hold
 from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner, TimeSlot
-from scheduling.checkout import service as checkout
-from scheduling.checkout.schemas import PaymentCreate, PaymentRead
 from tests.support.events import run_due_events
 from tests.support.practices import SignedIn, make_client
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
-from todoenbalance.subscriptions import register_composers
+from todoenbalance.subscriptions import register_composers, register_payable_kinds
 
 PRICE = 4500
 DAYS = 30
@@ -143,8 +143,9 @@ class Desk:
         async with self.runtime.database.tenant(self.practice) as session:
             return await session.get_one(Payment, payment_id)
 
-    async def appointment(self, appointment_id: UUID) -> Appointment:
+    async def appointment(self, appointment_id: UUID | None) -> Appointment:
         """The row as it is now."""
+        assert appointment_id is not None
         async with self.runtime.database.tenant(self.practice) as session:
             return await session.get_one(Appointment, appointment_id)
 
@@ -161,9 +162,16 @@ class Desk:
             return [(line.kind, line.amount_minor) for line in await session.scalars(statement)]
 
 
+def appointment_of(payment: PaymentRead) -> UUID:
+    """The appointment that a payment is for."""
+    assert payment.appointment_id is not None
+    return payment.appointment_id
+
+
 async def make_desk(runtime: Runtime, practice: TenantContext, client: SignedIn | None = None) -> Desk:
     """Open a practice for business; a new practitioner and service each time."""
     register_composers()
+    register_payable_kinds()
     client = client or await make_client(runtime, practice)
     opens_at = (clock.now() + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
     service_id, practitioner_id = new_id(), new_id()

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.accounts.models import ParkedEvent, PaymentAccount
 from scheduling.external_calendars.models import ExternalCalendar
 from tenants.accounts.models import TotpAuthenticator
 from tenants.privacy.models import Erasure
@@ -14,6 +15,7 @@ from tenants.registry import service as registry
 from tenants.registry.models import Tenant
 from tenants.social.models import SocialProviderAccount
 from todoenbalance.kit.encryption import DecryptionError, Vault
+from todoenbalance.kit.inbox.models import ProviderEvent
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.operators.models import OperatorTotpAuthenticator
 from todoenbalance.operators.second_factors import VAULT_KEY
@@ -23,8 +25,14 @@ OF_A_PRACTICE: tuple[tuple[type[Any], str], ...] = (
     (SocialProviderAccount, "client_secret"),
     (Erasure, "sealed"),
     (ExternalCalendar, "address"),
+    (PaymentAccount, "credentials"),
+    (PaymentAccount, "webhook_secret"),
+    (ProviderEvent, "raw"),
 )
-OF_THE_PLATFORM: tuple[tuple[type[Any], str], ...] = ((OperatorTotpAuthenticator, "secret"),)
+OF_THE_PLATFORM: tuple[tuple[type[Any], str], ...] = (
+    (OperatorTotpAuthenticator, "secret"),
+    (ParkedEvent, "body"),
+)
 _PAGE = 100
 
 Progress = Callable[[int], None]

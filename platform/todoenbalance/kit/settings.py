@@ -98,9 +98,61 @@ class ExternalCalendarSettings(BaseModel):
     allow_private_addresses: bool = False
 
 
-class ProviderSettings(BaseModel):
-    """Everything outside that the product talks to."""
+class PaymentMode(StrEnum):
+    """Real money, or a provider's test mode."""
 
+    LIVE = "live"
+    TEST = "test"
+
+
+class StripeSettings(BaseModel):
+    """The platform's own account at Stripe, through which practices are connected; off without a key.
+
+    ``webhook_secret``: of the Connect endpoint, which hears of all connected accounts;
+    ``platform_webhook_secret``: of the endpoint for the platform's own account. Several secrets, by commas, while
+    one is being replaced. ``api_base``: another server in Stripe's place (tests, laptops); refused in production.
+    """
+
+    secret_key: SecretStr = SecretStr("")
+    publishable_key: str = ""
+    webhook_secret: SecretStr = SecretStr("")
+    platform_webhook_secret: SecretStr = SecretStr("")
+    api_base: str | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether practices can be connected here."""
+        return bool(self.secret_key.get_secret_value())
+
+    @property
+    def mode(self) -> PaymentMode:
+        """The mode of the platform's key (Stripe writes it into its keys: ``sk_test_``, ``rk_live_``)."""
+        return stripe_mode(self.secret_key.get_secret_value())
+
+
+class PayPalSettings(BaseModel):
+    """PayPal, where every practice has credentials of its own.
+
+    ``api_base``: another server in PayPal's place, certificates of signed webhooks included; refused in production.
+    """
+
+    api_base: str | None = None
+
+
+def stripe_mode(key: str) -> PaymentMode:
+    """The mode that a key of Stripe's works in."""
+    return PaymentMode.LIVE if "_live_" in key[:9] else PaymentMode.TEST
+
+
+class ProviderSettings(BaseModel):
+    """Everything outside that the product talks to.
+
+    ``allow_test_mode``: practices may be paid in a provider's test mode. Default: outside production only.
+    """
+
+    stripe: StripeSettings = StripeSettings()
+    paypal: PayPalSettings = PayPalSettings()
+    allow_test_mode: bool | None = None
     google: GoogleSettings = GoogleSettings()
     facebook: FacebookSettings = FacebookSettings()
     external_calendars: ExternalCalendarSettings = ExternalCalendarSettings()
@@ -223,6 +275,12 @@ class Settings(BaseSettings):
             for name, provider in (("google", self.providers.google), ("facebook", self.providers.facebook)):
                 if provider.base:
                     raise ValueError(f"providers.{name}.base: no other server in a provider's place in production")
+            for name, base in (
+                ("stripe.api_base", self.providers.stripe.api_base),
+                ("paypal.api_base", self.providers.paypal.api_base),
+            ):
+                if base:
+                    raise ValueError(f"providers.{name}: no other server in a provider's place in production")
             if self.providers.external_calendars.allow_private_addresses:
                 raise ValueError("providers.external_calendars.allow_private_addresses: refused in production")
             if self.sandbox.enabled:
@@ -235,6 +293,16 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         """Whether development conveniences are refused."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether the pretend payment provider may be used here at all."""
+        return self.sandbox.enabled and not self.is_production
+
+    def allows_mode(self, mode: str) -> bool:
+        """Whether an account of this mode may take payments here: no pretend money in production."""
+        chosen = self.providers.allow_test_mode
+        return mode == PaymentMode.LIVE or (not self.is_production if chosen is None else chosen)
 
     @property
     def operators_need_second_factor(self) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from billing.checkout.schemas import PaymentRead
 from billing.payments.errors import (
     AlreadyPaidError,
     NoReceiptToUndoError,
@@ -11,7 +12,6 @@ from billing.payments.errors import (
 from billing.payments.models import Payment, PaymentStatus
 from billing.payments.receipts import ReceiptKind, record_offline_receipt, undo_offline_receipt
 from billing.refunds.service import request_refund
-from scheduling.checkout.schemas import PaymentRead
 from tests.support.checkout import PRICE, Desk
 
 

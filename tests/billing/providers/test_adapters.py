@@ -14,12 +14,15 @@ from billing.providers.port import (
     PaymentProvider,
     ProviderMisconfiguredError,
     ProviderState,
+    RefundOrder,
     RefundState,
     StartRequest,
     UnsupportedError,
 )
-from billing.providers.registry import provider_for, usable_methods
+from billing.providers.registry import provider_for
 from billing.providers.sandbox import SandboxProvider
+from tenants.settings.models import PracticeSettings
+from tenants.settings.service import usable_methods
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.runtime import Runtime
@@ -37,6 +40,10 @@ def request(amount: int = 4500) -> StartRequest:
         return_url="http://x.localhost/ok",
         cancel_url="http://x.localhost/no",
     )
+
+
+def refund_of(order: str) -> RefundOrder:
+    return RefundOrder(new_id(), order, None, Money(1, "EUR"), "staff", "refund:1")
 
 
 @pytest.fixture(params=["sandbox", "offline"])
@@ -84,9 +91,7 @@ class TestSandbox:
     async def test_an_unpaid_order_gives_nothing_back(self, sandbox: SandboxProvider) -> None:
         order = (await sandbox.start(request())).provider_ref
         with pytest.raises(DeclinedError):
-            await sandbox.refund(
-                order, refund_id=new_id(), amount=Money(1, "EUR"), reason=None, idempotency_key="refund:1"
-            )
+            await sandbox.refund(refund_of(order))
 
     async def test_knows_nothing_of_strange_orders_and_refunds(self, sandbox: SandboxProvider) -> None:
         order = (await sandbox.start(request())).provider_ref
@@ -114,7 +119,8 @@ class TestSandbox:
     ) -> None:
         settings = runtime.settings.model_copy(update=changes)
         elsewhere = replace(runtime, settings=settings)
-        assert usable_methods(settings, ["sandbox", "offline"]) == ["offline"]
+        practice_settings = PracticeSettings(payment_methods=["sandbox", "offline"], connected_methods=[])
+        assert usable_methods(settings, practice_settings) == ["offline"]
         with pytest.raises(MethodNotOfferedError):
             await provider_for(elsewhere, practice, "sandbox")
         with pytest.raises(ProviderMisconfiguredError):
@@ -129,9 +135,7 @@ class TestOffline:
         assert started.next_action is None
 
     async def test_a_refund_is_recorded(self) -> None:
-        result = await OfflineProvider().refund(
-            "X", refund_id=new_id(), amount=Money(1, "EUR"), reason=None, idempotency_key="refund:1"
-        )
+        result = await OfflineProvider().refund(refund_of("X"))
         assert (result.state, result.provider_status) == (RefundState.SUCCEEDED, "recorded")
 
     async def test_there_is_nobody_to_ask(self) -> None:

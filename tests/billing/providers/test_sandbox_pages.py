@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
+from billing.checkout.schemas import PaymentRead, RedirectAction
 from billing.payments.models import PaymentStatus
 from scheduling.appointments.models import AppointmentStatus
-from scheduling.checkout.schemas import PaymentRead, RedirectAction
 from tests.conftest import HttpFactory
 from tests.support.checkout import Desk
 from tests.support.problems import assert_problem

@@ -7,18 +7,19 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
+from billing.checkout.schemas import PaymentRead
 from billing.payments.models import PaymentStatus, Refund, RefundStatus, SandboxOrder
-from billing.providers.port import OutcomeUnknownError, RefundResult
+from billing.providers.port import OutcomeUnknownError, RefundOrder, RefundResult
 from billing.providers.sandbox import SandboxProvider
 from billing.refunds import service
 from billing.refunds.errors import PaymentNotRefundableError, RefundExceedsPaymentError
-from scheduling.checkout.schemas import PaymentRead
-from tests.support.checkout import PRICE, Desk
+from tests.support.checkout import PRICE, Desk, appointment_of
 from tests.support.events import queued
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.money import Money
 
 
 async def paid(desk: Desk) -> PaymentRead:
@@ -77,7 +78,7 @@ class TestRequest:
             return await service.request_refunds_for_payable(
                 session,
                 "appointment",
-                payment.appointment_id,
+                appointment_of(payment),
                 cause="cancellation",
                 requested_by_kind="system",
                 requested_by_id=None,
@@ -112,7 +113,9 @@ class TestExecute:
         refund = await ask(desk, payment, 1000)
         provider = SandboxProvider(desk.runtime, desk.practice)
         order = await desk.order_of(payment)
-        await service._ask(provider, order.id, refund, "EUR")  # and then the process died
+        await provider.refund(  # and then the process died
+            RefundOrder(refund.id, order.id, None, Money(1000, "EUR"), "staff", f"refund:{refund.id}")
+        )
         await desk.run()
         assert (await desk.payment(payment.id)).refunded_minor == 1000
         assert (await desk.order_of(payment)).refunded_minor == 1000

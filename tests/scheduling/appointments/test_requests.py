@@ -11,6 +11,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from billing.checkout.errors import AppointmentNotPayableError
+from billing.checkout.schemas import PaymentCreate
+from billing.checkout.service import start_checkout
 from scheduling.appointments.errors import AppointmentStateError
 from scheduling.appointments.events import TIME_FREED
 from scheduling.appointments.history import Actor
@@ -32,9 +35,6 @@ from scheduling.appointments.services.confirming import (
     expire_hold,
 )
 from scheduling.appointments.services.moving import reschedule_appointment
-from scheduling.checkout.errors import AppointmentNotPayableError
-from scheduling.checkout.schemas import PaymentCreate
-from scheduling.checkout.service import start_checkout
 from tests.support.events import queued, run_due_events
 from tests.support.mails import assert_speaks, links_in, logs_of, mails_of
 from tests.support.practices import SignedIn, make_client, make_practice, make_staff_member

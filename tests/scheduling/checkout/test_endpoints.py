@@ -36,6 +36,7 @@ async def test_the_whole_way_from_the_appointment_to_the_money(desk: Desk, clien
     payment = started.json()
     assert set(payment) == {
         "id", "appointment_id", "method", "status", "amount", "refunded", "platform_fee", "next_action", "created_at",
+        "purpose", "package_purchase_id",
     }  # fmt: skip
     assert payment["appointment_id"] == body["appointment_id"]
     assert payment["method"] == "sandbox"

@@ -5,16 +5,17 @@ from uuid import UUID
 
 import pytest
 
+from billing.checkout import service as checkout
+from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError
+from billing.checkout.schemas import PaymentCreate
+from billing.payments import asking
 from billing.payments import service as payments
 from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError
 from billing.payments.models import AttemptStatus, PaymentStatus
+from billing.payments.payables import PaymentOutcome
 from billing.providers.sandbox import SandboxOutcome
 from billing.refunds.service import RefundCause
 from scheduling.appointments.models import AppointmentStatus
-from scheduling.checkout import service as checkout
-from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
-from scheduling.checkout.schemas import PaymentCreate
-from scheduling.checkout.service import PaymentOutcome
 from tests.support.checkout import PRICE, Desk
 from tests.support.events import queued
 from tests.support.practices import make_client
@@ -112,7 +113,7 @@ class TestStartWithKey:
         async with desk.runtime.database.tenant(desk.practice) as session:
             begun = await checkout._begin(session, desk.runtime, appointment.client_id, wanted, "k")
         # The provider heard of it, and the process died before writing that down.
-        answer = await payments.ask_provider(desk.runtime, desk.practice, begun.payment_id)
+        answer = await asking.ask_provider(desk.runtime, desk.practice, begun.payment_id)
         assert answer is not None
         assert answer.started is not None
         resumed = await desk.start(appointment, key="k")
@@ -275,12 +276,12 @@ class TestAbandon:
         wanted = PaymentCreate(appointment_id=appointment.id, method="sandbox")
         async with desk.runtime.database.tenant(desk.practice) as session:
             begun = await checkout._begin(session, desk.runtime, appointment.client_id, wanted, "k")
-        slow_answer = await payments.ask_provider(desk.runtime, desk.practice, begun.payment_id)
+        slow_answer = await asking.ask_provider(desk.runtime, desk.practice, begun.payment_id)
         await desk.expire(appointment)
         await desk.run()
         assert slow_answer is not None
         async with desk.runtime.database.tenant(desk.practice) as session:
-            payment = await payments.record_answer(session, slow_answer)
+            payment = await asking.record_answer(session, slow_answer)
             attempt = await payments.latest_attempt(session, payment.id)
         assert payment.status == PaymentStatus.CANCELLED
         assert attempt.status == AttemptStatus.CANCELLED

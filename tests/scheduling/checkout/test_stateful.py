@@ -23,13 +23,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from billing.payments.service import settle
+from billing.checkout.schemas import PaymentRead
+from billing.payments.settling import settle
 from billing.providers import sandbox
 from billing.providers.sandbox import SandboxOutcome
 from billing.refunds.service import RefundCause, request_refund
 from billing.webhooks.service import receive_webhook
 from scheduling.appointments.models import Appointment, AppointmentStatus
-from scheduling.checkout.schemas import PaymentRead
 from tests.support.checkout import PRICE, Desk, make_desk
 from tests.support.practices import SignedIn, make_client, make_practice
 from todoenbalance.kit.errors import ProblemError

@@ -6,6 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from billing.checkout.errors import RequestUnansweredError
+from billing.checkout.schemas import PaymentCreate
+from billing.checkout.service import start_checkout
 from scheduling.appointments.errors import AppointmentStateError, OfferOverError
 from scheduling.appointments.history import SYSTEM, Actor
 from scheduling.appointments.services.approving import approve_request
@@ -14,9 +17,6 @@ from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.confirming import confirm_paid
 from scheduling.appointments.services.moving import reschedule_appointment
 from scheduling.catalogue.models import Service, ServicePractitioner
-from scheduling.checkout.errors import RequestUnansweredError
-from scheduling.checkout.schemas import PaymentCreate
-from scheduling.checkout.service import start_checkout
 from scheduling.waitlist import service
 from scheduling.waitlist.errors import AlreadyWaitingError, TooManyWaitlistEntriesError
 from scheduling.waitlist.models import WaitlistEntry

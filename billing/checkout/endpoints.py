@@ -1,17 +1,23 @@
-"""Clients pay for their appointments: ``/payments``."""
+"""Clients pay: ``/payments``."""
 
 from uuid import UUID
 
 from fastapi import APIRouter
 
-from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError, ProviderUnavailableError
-from scheduling.checkout import service
-from scheduling.checkout.errors import AppointmentNotPayableError, HoldExpiredError
-from scheduling.checkout.schemas import PaymentCreate, PaymentRead
+from billing.checkout import service
+from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError
+from billing.checkout.schemas import PaymentCreate, PaymentRead
+from billing.payments.errors import (
+    AlreadyPaidError,
+    AmountNotAcceptedError,
+    FlowNotOfferedError,
+    MethodNotOfferedError,
+    ProviderUnavailableError,
+)
 from tenants.accounts.auth import CurrentClient
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError
-from todoenbalance.kit.web.dependencies import IdempotencyKeyHeader, RuntimeDep, TenantDep, TenantSessionDep
+from todoenbalance.kit.web.dependencies import IdempotencyKeyHeader, LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
 router = APIRouter(prefix="/payments", tags=["payments"])
@@ -26,6 +32,8 @@ router = APIRouter(prefix="/payments", tags=["payments"])
         AppointmentNotPayableError,
         AlreadyPaidError,
         MethodNotOfferedError,
+        AmountNotAcceptedError,
+        FlowNotOfferedError,
         InvalidInputError,
         IdempotencyKeyReusedError,
         ProviderUnavailableError,
@@ -37,15 +45,16 @@ async def start_payment(
     runtime: RuntimeDep,
     tenant: TenantDep,
     session: TenantSessionDep,
+    locale: LocaleDep,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> PaymentRead:
-    """Begin to pay for an appointment; `next_action` says what to do next.
+    """Begin to pay for an appointment or a package; `next_action` says what to do next.
 
-    A payment of the same method that is open already is answered again. `offline` confirms the appointment
+    A payment of the same method that is open already is answered again. `offline` confirms an appointment
     at once: the money is taken at the visit.
     """
     await runtime.database.commit(session)  # it authenticated; the provider is not called inside a transaction
-    return await service.start_checkout(runtime, tenant, client.id, body, key=idempotency_key)
+    return await service.start_checkout(runtime, tenant, client.id, body, key=idempotency_key, locale=locale)
 
 
 @router.get("/{payment_id}", responses=responses(NotFoundError))

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from scheduling.checkout.return_urls import resolve_way_back
+from billing.checkout.return_urls import resolve_way_back
 from todoenbalance.kit.errors import InvalidInputError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.settings import Environment, SandboxSettings, Settings

@@ -1,0 +1,139 @@
+"""Making our rows agree with what the provider holds true, under the payment's lock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from billing.disputes.service import apply_disputes_seen
+from billing.payments.events import PAYMENT_SETTLED
+from billing.payments.models import AttemptStatus, Payment, PaymentAttempt
+from billing.payments.repository import PaymentRepository
+from billing.payments.service import get_payment, ledger_line, request_abandon, touch
+from billing.payments.transitions import OPEN_ATTEMPTS, advance_attempt, find_mismatch
+from billing.providers.port import PaymentProvider, Snapshot
+from billing.providers.registry import provider_for
+from billing.refunds.seen import apply_refunds_seen
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.money import Money
+from todoenbalance.kit.outbox.publish import publish
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.tenancy import TenantContext
+
+_log = get_logger("billing.payments")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the provider holds true of a payment's attempts, read outside any transaction."""
+
+    payment_id: UUID
+    snapshots: Sequence[tuple[UUID, Snapshot]]
+
+
+async def read_provider(
+    runtime: Runtime, tenant: TenantContext, payment_id: UUID, *, with_captured: bool = False
+) -> Reading:
+    """Ask the provider how a payment stands, capturing what the customer approved and we still want.
+
+    ``with_captured``: also attempts whose money is here already, for their refunds and disputes. Opens and closes
+    its own transaction first. Raises :class:`NotFoundError`, ``MethodNotOfferedError`` and the port's errors.
+    """
+    async with runtime.database.tenant(tenant) as session:
+        payment = await get_payment(session, payment_id)
+        attempts = await PaymentRepository(session).list_attempts(payment_id)
+    unread = [
+        attempt
+        for attempt in attempts
+        if attempt.provider_ref and (with_captured or attempt.status != AttemptStatus.CAPTURED)
+    ]
+    snapshots: list[tuple[UUID, Snapshot]] = []
+    for attempt in unread:
+        provider = await provider_for(runtime, tenant, payment.method, attempt.account_id)
+        if provider.capabilities().online:
+            snapshots.append((attempt.id, await _read(provider, attempt)))
+    return Reading(payment_id, snapshots)
+
+
+async def _read(provider: PaymentProvider, attempt: PaymentAttempt) -> Snapshot:
+    """A closed attempt is read only: what we gave up must not be captured by us."""
+    reference = str(attempt.provider_ref)
+    if attempt.status in OPEN_ATTEMPTS:
+        return await provider.settle(reference, idempotency_key=f"capture:{attempt.id}")
+    return await provider.fetch(reference)
+
+
+async def apply_reading(session: TenantSession, reading: Reading) -> Payment:
+    """Lock the payment and let the provider's facts move it; each attempt's money is counted once.
+
+    Money that arrived puts ``payment.settled`` into the queue in the same transaction; refunds and disputes that the
+    provider tells of are entered too. Where the provider's echo contradicts our row nothing is settled, and the
+    payment is marked for review. Raises :class:`NotFoundError`.
+    """
+    payments = PaymentRepository(session)
+    payment = await get_payment(session, reading.payment_id, for_update=True)
+    attempts = await payments.list_attempts(payment.id)
+    by_id = {attempt.id: attempt for attempt in attempts}
+    has_settled = False
+    for attempt_id, snapshot in reading.snapshots:
+        attempt = by_id[attempt_id]
+        if not _is_agreed(payment, attempt, snapshot):
+            continue
+        has_settled |= _apply_snapshot(payments, payment, attempt, snapshot)
+        if attempt.status == AttemptStatus.CAPTURED:
+            await payments.flush()  # refunds and disputes refer to what was just entered
+            await apply_refunds_seen(session, payment, snapshot.refunds or ())
+            await apply_disputes_seen(session, payment, attempt.provider, snapshot.disputes or ())
+    touch(payment, attempts)
+    if has_settled:
+        await publish(session, PAYMENT_SETTLED, {"payment_id": str(payment.id)})
+        if len(await payments.list_of_payable(payment.payable_kind, payment.payable_id)) > 1:
+            await request_abandon(session, payment.payable_kind, payment.payable_id)
+    return payment
+
+
+def _is_agreed(payment: Payment, attempt: PaymentAttempt, snapshot: Snapshot) -> bool:
+    amount = Money(payment.amount_minor, payment.currency)
+    mismatch = find_mismatch(attempt.id, amount, snapshot, mode=attempt.mode)
+    if mismatch is None:
+        return True
+    payment.review_reason = mismatch
+    _log.error("payment_mismatch", payment_id=str(payment.id), reason=mismatch)
+    return False
+
+
+def _apply_snapshot(payments: PaymentRepository, payment: Payment, attempt: PaymentAttempt, snapshot: Snapshot) -> bool:
+    """Move one attempt; answers whether money came by it just now."""
+    attempt.read_at = clock.now()
+    attempt.charge_ref = snapshot.charge_ref or attempt.charge_ref
+    attempt.method_kind = snapshot.method_kind or attempt.method_kind
+    attempt.last_four = snapshot.last_four or attempt.last_four
+    if snapshot.provider_fee_minor is not None:
+        attempt.provider_fee_minor = snapshot.provider_fee_minor
+    before = AttemptStatus(attempt.status)
+    after = advance_attempt(before, snapshot.state)
+    if after is before:
+        if after is AttemptStatus.CAPTURED and snapshot.fee_minor:
+            payment.fee_taken_minor = max(payment.fee_taken_minor, snapshot.fee_minor)  # it may be told late
+        return False
+    attempt.status = after
+    attempt.provider_status = snapshot.provider_status
+    attempt.failure_code = snapshot.failure_code
+    attempt.updated_at = clock.now()
+    if after is not AttemptStatus.CAPTURED:
+        return False
+    payment.captured_minor += snapshot.captured_minor
+    payment.fee_taken_minor += snapshot.fee_minor or 0
+    payments.add(ledger_line(payment, "capture", snapshot.captured_minor, provider_ref=snapshot.provider_ref))
+    return True
+
+
+async def settle(runtime: Runtime, tenant: TenantContext, payment_id: UUID, *, with_captured: bool = False) -> Payment:
+    """Make a payment agree with its provider. Harmless to repeat and to run several times at once.
+
+    Raises :class:`NotFoundError`, ``MethodNotOfferedError`` and the port's errors.
+    """
+    reading = await read_provider(runtime, tenant, payment_id, with_captured=with_captured)
+    async with runtime.database.tenant(tenant) as session:
+        return await apply_reading(session, reading)
