@@ -110,7 +110,7 @@ class PlatformBilling(Protocol):
     async def add_invoice_item(
         self, customer_ref: str, subscription_ref: str, amount: Money, description: str, *, idempotency_key: str
     ) -> str:
-        """Put an amount (negative: in the customer's favour) on the subscription's next invoice; answers its reference."""
+        """Put an amount (negative: in the customer's favour) on the next invoice; answers its reference."""
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> PlatformNotice:
         """Verify the raw bytes. Raises ``InvalidSignatureError``."""

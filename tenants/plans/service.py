@@ -121,8 +121,8 @@ async def assign_plan(
     """Put a practice, whose row is locked, on another plan; answers whether it was on another.
 
     Its terms count at once. Where there is a subscription the queue makes it charge for the new plan, or end with
-    its period if that has no price. Both audit trails are told. ``is_agreed``: it was subscribed to, so it counts even if it
-    is offered no more. Raises :class:`InvalidInputError` for a plan that is not offered.
+    its period if that has no price. Both audit trails are told. ``is_agreed``: it was subscribed to, so it
+    counts even if it is offered no more. Raises :class:`InvalidInputError` for a plan that is not offered.
     """
     if code == tenant.plan:
         return False
