@@ -16,6 +16,11 @@ import pytest
 from pydantic import SecretStr
 
 from migrations.runner import migrate_all
+from tests.contract.reporting import (  # noqa: F401 - hooks of pytest
+    pytest_configure,
+    pytest_report_header,
+    pytest_terminal_summary,
+)
 from tests.support.practices import make_practice
 from todoenbalance.app import Surfaces, create_app
 from todoenbalance.devstack.postgres import EmbeddedPostgres

@@ -1,0 +1,1 @@
+"""The local Stripe, by object family."""
