@@ -3,11 +3,10 @@
 PAYMENT_SETTLED = "payment.settled"
 """``{payment_id}``: money arrived; whoever owns the payable draws the consequences."""
 
-PAYMENT_CORRECTED = "payment.corrected"
-"""``{payment_id}``: staff took back what they had recorded; whoever counts money reads the books again."""
-
 PAYMENT_ABANDON = "payment.abandon"
 """``{payable_kind, payable_id}``: the payable is not wanted any more, so its open orders must become unpayable."""
 
 PAYMENT_CHECK = "payment.check"
 """``{payment_id}``: nobody may have told us how it ended (a closed tab, a lost webhook), so the provider is asked."""
+PAYMENT_RECEIPT_UNDONE = "payment.receipt_undone"
+"""``{payment_id}``: staff took back money that they had recorded; it was not here after all."""

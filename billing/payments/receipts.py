@@ -12,7 +12,7 @@ from billing.payments.errors import (
     NotAnOfflinePaymentError,
     PaymentNotOpenError,
 )
-from billing.payments.events import PAYMENT_CORRECTED, PAYMENT_SETTLED
+from billing.payments.events import PAYMENT_RECEIPT_UNDONE, PAYMENT_SETTLED
 from billing.payments.models import LedgerEntry, Payment, PaymentStatus
 from billing.payments.repository import PaymentRepository
 from billing.payments.service import get_payment, is_money_kept, latest_attempt, ledger_line, refresh_status
@@ -76,7 +76,7 @@ async def undo_offline_receipt(session: TenantSession, payment_id: UUID) -> tupl
     payment.captured_minor -= receipt.amount_minor
     payments.add(ledger_line(payment, RECEIPT_UNDONE, -receipt.amount_minor, provider_ref=str(receipt.id)))
     await refresh_status(session, payment)
-    await publish(session, PAYMENT_CORRECTED, {"payment_id": str(payment.id)})
+    await publish(session, PAYMENT_RECEIPT_UNDONE, {"payment_id": str(payment.id)})
     return payment, receipt.amount_minor
 
 

@@ -31,14 +31,23 @@ class PaymentRepository:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def find_by_provider_ref(self, provider: str, provider_ref: str) -> Payment | None:
-        """The payment of an order at the provider, or None."""
-        statement = (
-            select(Payment)
-            .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
-            .where(PaymentAttempt.provider == provider, PaymentAttempt.provider_ref == provider_ref)
-        )
-        return (await self._session.scalars(statement)).one_or_none()
+    async def find_by_event(self, provider: str, object_ref: str | None, attempt_id: UUID | None) -> Payment | None:
+        """The payment that an event is about: by its order or charge, else by the attempt that it echoes; or None."""
+        for condition in (
+            PaymentAttempt.provider_ref == object_ref,
+            PaymentAttempt.charge_ref == object_ref,
+            PaymentAttempt.id == attempt_id,
+        ):
+            statement = (
+                select(Payment)
+                .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+                .where(PaymentAttempt.provider == provider, condition)
+                .limit(1)
+            )
+            found = (await self._session.scalars(statement)).one_or_none()
+            if found is not None:
+                return found
+        return None
 
     async def list_attempts(self, payment_id: UUID) -> list[PaymentAttempt]:
         """Oldest first, read anew."""

@@ -20,7 +20,7 @@ def platform_billing(settings: Settings) -> PlatformBilling:
     """The platform's account. Raises :class:`ChargingNotSetUpError`."""
     if not is_charging_set_up(settings):
         raise ChargingNotSetUpError
-    return StripePlatformBilling(settings.providers.stripe)
+    return StripePlatformBilling(settings)
 
 
 @contextmanager

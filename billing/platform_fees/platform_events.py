@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from billing.platform_fees.adapters import platform_billing
+from billing.platform_fees.errors import ChargingNotSetUpError
 from billing.platform_fees.events import PLATFORM_EVENT_RECEIVED
 from billing.platform_fees.models import PlatformEvent
 from billing.platform_fees.port import PlatformNotice
@@ -47,13 +48,13 @@ _log = get_logger("billing.platform_fees")
 async def receive_platform_webhook(runtime: Runtime, headers: Mapping[str, str], body: bytes) -> bool:
     """Verify the raw bytes and store the event; answers whether it is new.
 
-    Raises :class:`InvalidWebhookSignatureError` with nothing stored, ``ChargingNotSetUpError``.
+    Raises :class:`InvalidWebhookSignatureError` with nothing stored, also where there is no account to hear of.
     """
-    billing = platform_billing(runtime.settings)
     try:
+        billing = platform_billing(runtime.settings)
         notice = billing.read_webhook(headers, body)
-    except InvalidSignatureError as error:
-        _log.warning("platform_webhook_refused", reason=error.code)
+    except (InvalidSignatureError, ChargingNotSetUpError) as error:
+        _log.warning("webhook_refused", provider="stripe", reason=error.code)
         raise InvalidWebhookSignatureError from error
     return await handle_platform_event(runtime, notice)
 

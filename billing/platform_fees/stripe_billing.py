@@ -1,17 +1,8 @@
-"""The platform's own Stripe account: customers, prices, subscriptions, their pages and events.
+"""The platform's own Stripe account: customers, prices, subscriptions, their pages and events."""
 
-The only file of the platform's charging that knows the SDK. Its client is synchronous and runs in a thread: an async
-one belongs to one event loop, and the API, the worker and the tests each have theirs.
-"""
-
-import asyncio
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, TypeVar, cast
-
-import stripe
+from typing import Any
 
 from billing.platform_fees.port import (
     CheckoutOrder,
@@ -20,26 +11,16 @@ from billing.platform_fees.port import (
     PlatformNotice,
     SubscriptionSnapshot,
 )
-from billing.providers.port import (
-    DeclinedError,
-    InvalidSignatureError,
-    NotAuthorisedError,
-    ObjectNotFoundError,
-    OutcomeUnknownError,
-    ProviderMisconfiguredError,
-)
+from billing.providers.port import InvalidSignatureError, ProviderMisconfiguredError
+from billing.providers.stripe.client import StripeApi, platform_api
+from billing.providers.stripe.events import read_event, secrets_of
 from tenants.plans.models import SubscriptionStatus
-from todoenbalance.kit import clock
-from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.money import Money
-from todoenbalance.kit.settings import PaymentMode, StripeSettings
+from todoenbalance.kit.settings import Settings
 
 NAME = "stripe"
-T = TypeVar("T")
-_log = get_logger("billing.platform_fees.stripe")
 
-_TIMEOUT_SECONDS = (3.0, 20.0)
-_TOLERANCE_SECONDS = 300
 _STATUSES = {
     "trialing": SubscriptionStatus.TRIALING,
     "active": SubscriptionStatus.ACTIVE,
@@ -50,37 +31,18 @@ _STATUSES = {
 }
 """``incomplete`` and ``incomplete_expired`` are left out: nobody has subscribed yet."""
 
-stripe.enable_telemetry = False  # it writes an id into the home directory
-
-
-@lru_cache(maxsize=4)
-def _client(key: str, base: str | None) -> stripe.StripeClient:
-    """One per key and process: its connections are kept. No retries are made unless they are asked for."""
-    bases: Any = {"api": base, "connect": base, "files": base} if base else None
-    return stripe.StripeClient(
-        key,
-        base_addresses=bases,
-        max_network_retries=2,
-        http_client=stripe.RequestsClient(timeout=cast("Any", _TIMEOUT_SECONDS)),
-    )
-
-
-def _key(idempotency_key: str) -> Any:
-    """The options of a call that changes something; a name that the SDK does not know it would pass over in silence."""
-    return {"idempotency_key": idempotency_key}
-
 
 class StripePlatformBilling:
     """Fits ``billing.platform_fees.port.PlatformBilling``."""
 
     name = NAME
 
-    def __init__(self, settings: StripeSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     @property
-    def _api(self) -> Any:
-        return _client(self._settings.secret_key.get_secret_value(), self._settings.api_base).v1
+    def _api(self) -> StripeApi:
+        return platform_api(self._settings)
 
     async def create_customer(self, customer: NewCustomer, *, idempotency_key: str) -> str:
         """See the port."""
@@ -91,8 +53,8 @@ class StripePlatformBilling:
         }
         if customer.email:
             params["email"] = customer.email
-        made = await self._ask(lambda: self._api.customers.create(params, _key(idempotency_key)))
-        return str(made.id)
+        api = self._api
+        return str((await api.write(api.client.v1.customers.create, key=idempotency_key, params=params)).id)
 
     async def create_price(self, plan_code: str, plan_name: str, amount: Money, *, idempotency_key: str) -> str:
         """See the port."""
@@ -103,7 +65,8 @@ class StripePlatformBilling:
             "product_data": {"name": plan_name, "metadata": {"plan": plan_code}},
             "metadata": {"plan": plan_code},
         }
-        return str((await self._ask(lambda: self._api.prices.create(params, _key(idempotency_key)))).id)
+        api = self._api
+        return str((await api.write(api.client.v1.prices.create, key=idempotency_key, params=params)).id)
 
     async def start_checkout(self, order: CheckoutOrder, *, idempotency_key: str) -> HostedPage:
         """See the port."""
@@ -120,29 +83,35 @@ class StripePlatformBilling:
             "metadata": marks,
             "subscription_data": {"metadata": marks},
         }
-        session = await self._ask(lambda: self._api.checkout.sessions.create(params, _key(idempotency_key)))
+        api = self._api
+        session = await api.write(api.client.v1.checkout.sessions.create, key=idempotency_key, params=params)
         if not session.url:
             raise ProviderMisconfiguredError("no_checkout_page")
         return HostedPage(str(session.id), str(session.url))
 
     async def end_checkout(self, checkout_ref: str) -> bool:
         """See the port. Stripe refuses to end a session that is complete or over, so what it is now is read then."""
+        api = self._api
+        sessions = api.client.v1.checkout.sessions
         try:
-            await self._ask(lambda: self._api.checkout.sessions.expire(checkout_ref))
-        except DeclinedError:
-            session = await self._ask(lambda: self._api.checkout.sessions.retrieve(checkout_ref))
-            return str(session.status) != "complete"
+            await api.write(sessions.expire, checkout_ref, key=f"end-page:{checkout_ref}", params={})
+        except ProviderMisconfiguredError:
+            return str((await api.read(sessions.retrieve, checkout_ref)).status) != "complete"
         return True
 
     async def open_portal(self, customer_ref: str, *, return_url: str, locale: str) -> str:
         """See the port."""
         params: dict[str, Any] = {"customer": customer_ref, "return_url": return_url, "locale": locale}
-        return str((await self._ask(lambda: self._api.billing_portal.sessions.create(params))).url)
+        api = self._api
+        # Each visit has a page of its own: there is nothing to repeat.
+        key = f"portal:{new_id()}"
+        return str((await api.write(api.client.v1.billing_portal.sessions.create, key=key, params=params)).url)
 
     async def list_subscriptions(self, customer_ref: str) -> list[SubscriptionSnapshot]:
         """See the port."""
         params: dict[str, Any] = {"customer": customer_ref, "status": "all", "limit": 100}
-        found = await self._ask(lambda: self._api.subscriptions.list(params))
+        api = self._api
+        found = await api.read(api.client.v1.subscriptions.list, **params)
         snapshots = (_snapshot(one) for one in found.data)
         return sorted((one for one in snapshots if one is not None), key=lambda one: one.created_at, reverse=True)
 
@@ -156,12 +125,14 @@ class StripePlatformBilling:
             "proration_behavior": "create_prorations",
             "cancel_at_period_end": False,
         }
-        await self._ask(lambda: self._api.subscriptions.update(subscription.ref, params, _key(idempotency_key)))
+        api = self._api
+        await api.write(api.client.v1.subscriptions.update, subscription.ref, key=idempotency_key, params=params)
 
     async def end_with_period(self, subscription_ref: str, *, idempotency_key: str) -> None:
         """See the port."""
         params: dict[str, Any] = {"cancel_at_period_end": True}
-        await self._ask(lambda: self._api.subscriptions.update(subscription_ref, params, _key(idempotency_key)))
+        api = self._api
+        await api.write(api.client.v1.subscriptions.update, subscription_ref, key=idempotency_key, params=params)
 
     async def add_invoice_item(
         self, customer_ref: str, subscription_ref: str, amount: Money, description: str, *, idempotency_key: str
@@ -174,51 +145,25 @@ class StripePlatformBilling:
             "currency": amount.currency.lower(),
             "description": description,
         }
-        return str((await self._ask(lambda: self._api.invoice_items.create(params, _key(idempotency_key)))).id)
+        api = self._api
+        return str((await api.write(api.client.v1.invoice_items.create, key=idempotency_key, params=params)).id)
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> PlatformNotice:
         """See the port. Any of several secrets will do, while one is being replaced; none is none."""
-        given = self._settings.platform_webhook_secret.get_secret_value()
-        secrets = [secret.strip() for secret in given.split(",") if secret.strip()]
-        if not any(_is_signed(body, headers.get("stripe-signature", ""), secret) for secret in secrets):
-            raise InvalidSignatureError("signature_mismatch")
-        try:
-            return notice_of(json.loads(body))
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidSignatureError("malformed") from error
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the key is one for real money."""
-        return self._settings.mode is PaymentMode.LIVE
-
-    async def _ask(self, call: Callable[[], T]) -> T:
-        try:
-            return await asyncio.to_thread(call)
-        except stripe.StripeError as error:
-            raise _translated(error) from error
+        secrets = secrets_of(self._settings.providers.stripe.platform_webhook_secret.get_secret_value())
+        return notice_of(read_event(headers, body, secrets).body)
 
 
 def notice_of(event: Mapping[str, Any]) -> PlatformNotice:
-    """Of a verified event. Raises ``KeyError`` for what is none, or is a connected account's."""
+    """Of a verified event. Raises :class:`InvalidSignatureError` for a connected account's: it has its own secret."""
     if event.get("account"):
-        raise KeyError("account")
+        raise InvalidSignatureError("connected_account")
     subject = event["data"]["object"]
-    customer = subject["id"] if subject.get("object") == "customer" else subject.get("customer")
+    customer = subject.get("id") if subject.get("object") == "customer" else subject.get("customer")
     if isinstance(customer, Mapping):
         customer = customer.get("id")
-    return PlatformNotice(str(event["id"]), str(event["type"]), customer, bool(event["livemode"]))
-
-
-def _is_signed(body: bytes, header: str, secret: str) -> bool:
-    """Whether ``secret`` signed the raw bytes lately, by our clock."""
-    try:
-        text = body.decode()
-        stripe.WebhookSignature.verify_header(text, header, secret, tolerance=None)
-        stamp = next(part.partition("=")[2] for part in header.split(",") if part.strip().startswith("t="))
-        return abs(clock.now().timestamp() - int(stamp)) <= _TOLERANCE_SECONDS
-    except (stripe.SignatureVerificationError, UnicodeDecodeError, ValueError, StopIteration):
-        return False
+    known = customer[:255] if isinstance(customer, str) else None
+    return PlatformNotice(str(event["id"]), str(event["type"]), known, bool(event["livemode"]))
 
 
 def _snapshot(found: Any) -> SubscriptionSnapshot | None:
@@ -243,19 +188,3 @@ def _snapshot(found: Any) -> SubscriptionSnapshot | None:
 
 def _instant(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _translated(error: stripe.StripeError) -> Exception:
-    """In the port's words: no message of Stripe's, which may repeat what was sent."""
-    code = error.code or type(error).__name__
-    _log.warning("stripe_refused", code=code, status=error.http_status, request_id=error.request_id)
-    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError | stripe.APIError):
-        return OutcomeUnknownError(code)
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return NotAuthorisedError(code)
-    if isinstance(error, stripe.IdempotencyError):
-        # The key is being used by a request under way (409), or was used for other words (a fault of ours).
-        return OutcomeUnknownError(code) if error.http_status == 409 else ProviderMisconfiguredError(code)
-    if isinstance(error, stripe.InvalidRequestError) and error.code == "resource_missing":
-        return ObjectNotFoundError(code)
-    return DeclinedError(code)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -27,6 +28,7 @@ from billing.providers.port import (
     ProviderState,
     RefundOrder,
     RefundResult,
+    RefundSeen,
     RefundState,
     Snapshot,
     Started,
@@ -180,7 +182,7 @@ class SandboxProvider:
             raise ObjectNotFoundError("refund_not_found")
         return RefundResult(RefundState.SUCCEEDED, refund_ref, "succeeded")
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
         """The event in a body that we signed for this practice within the last five minutes."""
         self._check_signature(headers.get(SIGNATURE_HEADER, ""), body)
         try:
@@ -298,4 +300,8 @@ def _snapshot(order: SandboxOrder) -> Snapshot:
         refunded_minor=order.refunded_minor,
         provider_status=order.status,
         failure_code="customer_declined" if order.status == "declined" else None,
+        refunds=[
+            RefundSeen(f"sbxr_{refund_id}", amount_minor, RefundState.SUCCEEDED, UUID(refund_id), "succeeded")
+            for refund_id, amount_minor in order.refunds.items()
+        ],
     )

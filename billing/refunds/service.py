@@ -264,8 +264,10 @@ async def settle_row(session: TenantSession, payment: Payment, refund: Refund, r
 def _enter(lines: RefundRepository, payment: Payment, refund: Refund, result: RefundResult) -> None:
     payment.refunded_minor += refund.amount_minor
     refund.failure_code = None
-    refund.fee_returned_minor = result.fee_returned_minor or 0
-    payment.fee_returned_minor += refund.fee_returned_minor
+    total = result.fee_returned_total_minor
+    if total is not None and total > payment.fee_returned_minor:
+        refund.fee_returned_minor = total - payment.fee_returned_minor
+        payment.fee_returned_minor = total
     lines.add(
         ledger_line(payment, "refund", -refund.amount_minor, refund_id=refund.id, provider_ref=refund.provider_ref)
     )

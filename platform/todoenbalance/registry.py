@@ -2,6 +2,7 @@
 
 from billing.accounts import models as payment_accounts
 from billing.disputes import models as disputes
+from billing.documents import models as documents
 from billing.payments import models as payments
 from billing.platform_fees import models as platform_fees
 from billing.reconciliation import models as reconciliation
@@ -28,6 +29,7 @@ MODULES = (
     appointments,
     catalogue,
     disputes,
+    documents,
     external_calendars,
     feeds,
     group_sessions,

@@ -3,13 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from billing.checkout.tasks import on_payment_settled
-from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_CORRECTED, PAYMENT_SETTLED
+from billing.documents import events as documents
+from billing.documents import mails as document_mails
+from billing.documents import tasks as document_tasks
+from billing.documents.personal_data import DocumentData
+from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_RECEIPT_UNDONE, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
 from billing.platform_fees import events as platform_fees
 from billing.platform_fees import mails as plan_mails
 from billing.platform_fees import tasks as platform_fee_tasks
 from billing.providers.sandbox import SEND_WEBHOOK
+from billing.reconciliation.events import BILLING_RECONCILE
+from billing.reconciliation.tasks import reconcile_practice
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
 from billing.refunds.tasks import execute_refund
@@ -28,6 +34,7 @@ from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
+from scheduling.checkout.describing import register_appointment_describers
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -91,12 +98,20 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
-    PAYMENT_SETTLED: [on_payment_settled, platform_fee_tasks.count_settled_payment],
-    PAYMENT_CORRECTED: [platform_fee_tasks.count_settled_payment],
+    PAYMENT_SETTLED: [
+        on_payment_settled,
+        document_tasks.on_payment_settled,
+        platform_fee_tasks.count_settled_payment,
+    ],
+    PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone, platform_fee_tasks.count_settled_payment],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
+    BILLING_RECONCILE: [reconcile_practice],
     REFUND_REQUESTED: [execute_refund],
-    REFUND_SETTLED: [on_refund_settled, platform_fee_tasks.count_settled_refund],
+    REFUND_SETTLED: [on_refund_settled, document_tasks.on_refund_settled, platform_fee_tasks.count_settled_refund],
+    documents.DOCUMENT_ISSUE: [document_tasks.issue_document],
+    documents.DOCUMENT_ISSUED: [document_mails.on_document_issued],
+    documents.DOCUMENT_TRANSMIT: [document_tasks.transmit_record],
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
@@ -117,7 +132,7 @@ PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
 
 
 def register_composers() -> None:
-    """Let the features tell notifications how to write their mails. Safe to repeat."""
+    """Let the features tell notifications how to write their mails, and invoices what was paid for. Safe to repeat."""
     register_account_mails()
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
@@ -128,6 +143,8 @@ def register_composers() -> None:
     session_mails.register_session_mails()
     register_refund_mails()
     plan_mails.register_plan_mails()
+    document_mails.register_document_mails()
+    register_appointment_describers()
     register_waitlist_mails()
 
 
@@ -151,6 +168,7 @@ def register_personal_data_sources() -> None:
         AnswerData(),
         MailData(),
         PaymentData(),
+        DocumentData(),
         AppointmentData(),
         FeedData(),
         WaitlistData(),

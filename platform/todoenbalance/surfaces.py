@@ -7,6 +7,7 @@ from admin_portal import appointment_terms as staff_appointment_terms
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
+from admin_portal import documents as staff_documents
 from admin_portal import (
     external_calendars,
     group_sessions,
@@ -14,6 +15,7 @@ from admin_portal import (
     people,
     practice_settings,
     practitioners,
+    reconciliation,
     records,
     second_factors,
     services,
@@ -27,6 +29,8 @@ from admin_portal.pages.router import router as portal_pages
 from admin_portal.sign_in_providers import router as sign_in_providers
 from admin_portal.subscription import router as staff_subscription
 from billing.checkout.endpoints import router as checkout_router
+from billing.documents.endpoints import profile_router as billing_profile_router
+from billing.documents.endpoints import router as documents_router
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
@@ -54,6 +58,7 @@ from todoenbalance.operators import password_endpoints as operator_passwords
 from todoenbalance.operators import plan_endpoints as operators_plans
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
+from todoenbalance.operators.provider_event_endpoints import router as provider_events
 
 
 def practice_surface(settings: Settings) -> FastAPI:
@@ -82,6 +87,8 @@ def practice_surface(settings: Settings) -> FastAPI:
         appointments_router,
         series_router,
         checkout_router,
+        documents_router,
+        billing_profile_router,
         own_feed_router,
         waitlist_router,
     ):
@@ -110,6 +117,9 @@ def practice_surface(settings: Settings) -> FastAPI:
         group_sessions.router,
         staff_payments.router,
         staff_subscription,
+        reconciliation.router,
+        staff_documents.router,
+        staff_documents.profiles_router,
         staff_waitlist.router,
         records.router,
     ):
@@ -143,6 +153,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
     api.include_router(operators_plans.router)
+    api.include_router(provider_events)
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)

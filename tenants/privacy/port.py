@@ -66,6 +66,8 @@ class DataClass(StrEnum):
     BOOKINGS = "bookings"
     PAYMENTS = "payments"
     PROVIDER_EVENTS = "provider_events"
+    DOCUMENTS = "documents"
+    BILLING_PROFILE = "billing_profile"
     MAILS = "mails"
     ANSWERS = "answers"
     CALENDAR_FEEDS = "calendar_feeds"

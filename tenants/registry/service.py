@@ -178,6 +178,11 @@ async def names_of(session: PlatformSession, tenant_ids: Collection[UUID]) -> di
     return await TenantRepository(session).names_of(tenant_ids)
 
 
+async def tenants_by_key(session: PlatformSession, keys: Collection[str]) -> dict[str, Tenant]:
+    """The practices of these keys; those that are gone are left out."""
+    return {tenant.key: tenant for tenant in await TenantRepository(session).list_by_key(keys)} if keys else {}
+
+
 async def domains_by_tenant(session: PlatformSession, tenants: list[Tenant]) -> dict[UUID, list[str]]:
     """Verified custom hosts of each of these practices."""
     return await TenantRepository(session).domains_of([tenant.id for tenant in tenants])

@@ -61,9 +61,24 @@ DELETE /api/v1/admin/blocked-time-slots/{slot_id}                               
 GET    /api/v1/admin/clients                                                       staff
 GET    /api/v1/admin/clients/{client_id}                                           staff
 DELETE /api/v1/admin/clients/{client_id}                                           O fresh
+GET    /api/v1/admin/clients/{client_id}/billing-profile                           OMR
+PUT    /api/v1/admin/clients/{client_id}/billing-profile                           OMR
 GET    /api/v1/admin/clients/{client_id}/dependants                                staff
 GET    /api/v1/admin/clients/{client_id}/erasure                                   O
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
+GET    /api/v1/admin/documents                                                     OMR
+POST   /api/v1/admin/documents                                                     OMR
+GET    /api/v1/admin/documents/export                                              OM fresh
+GET    /api/v1/admin/documents/issuer                                              O
+PUT    /api/v1/admin/documents/issuer                                              O fresh
+GET    /api/v1/admin/documents/tax-rates                                           O
+PUT    /api/v1/admin/documents/tax-rates                                           O fresh
+GET    /api/v1/admin/documents/waiting                                             OMR
+GET    /api/v1/admin/documents/{document_id}                                       OMR
+GET    /api/v1/admin/documents/{document_id}.html                                  OMR
+GET    /api/v1/admin/documents/{document_id}.pdf                                   OMR
+POST   /api/v1/admin/documents/{document_id}/full-invoice                          OMR
+POST   /api/v1/admin/documents/{document_id}/rectify                               OM fresh
 GET    /api/v1/admin/email-logs                                                    OMR
 GET    /api/v1/admin/erasures                                                      O
 POST   /api/v1/admin/erasures/{erasure_id}/unseal                                  O fresh
@@ -93,6 +108,7 @@ DELETE /api/v1/admin/practitioners/{practitioner_id}                            
 GET    /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
 POST   /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR fresh
 DELETE /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
+GET    /api/v1/admin/reconciliation                                                OMR
 GET    /api/v1/admin/recurring-blocked-time-slots                                  staff
 POST   /api/v1/admin/recurring-blocked-time-slots                                  OMR
 GET    /api/v1/admin/recurring-blocked-time-slots/{slot_id}                        staff
@@ -161,6 +177,11 @@ POST   /api/v1/auth/register                                                    
 POST   /api/v1/auth/sudo                                                           client
 POST   /api/v1/auth/verify-email                                                   anyone
 POST   /api/v1/auth/verify-email/request                                           anyone
+GET    /api/v1/documents                                                           client
+GET    /api/v1/documents/{document_id}                                             client
+GET    /api/v1/documents/{document_id}.html                                        client
+GET    /api/v1/documents/{document_id}.pdf                                         client
+POST   /api/v1/documents/{document_id}/full-invoice                                client
 POST   /api/v1/payments                                                            client
 GET    /api/v1/payments/{payment_id}                                               client
 POST   /api/v1/payments/{payment_id}/confirm                                       client
@@ -191,14 +212,21 @@ POST   /api/v1/platform/fee-statements/{statement_id}/invoice                   
 GET    /api/v1/platform/fee-statements/{statement_id}/lines.csv                    operator
 POST   /api/v1/platform/fee-statements/{statement_id}/settle                       operator fresh
 GET    /api/v1/platform/migrations                                                 operator
+GET    /api/v1/platform/parked-events                                              operator
+POST   /api/v1/platform/parked-events/{parked_id}/assign                           operator fresh
+POST   /api/v1/platform/parked-events/{parked_id}/ignore                           operator fresh
 GET    /api/v1/platform/plans                                                      operator
 POST   /api/v1/platform/plans                                                      operator fresh
 GET    /api/v1/platform/plans/{code}                                               operator
 PATCH  /api/v1/platform/plans/{code}                                               operator fresh
+GET    /api/v1/platform/provider-events                                            operator
 GET    /api/v1/platform/tenants                                                    operator
 POST   /api/v1/platform/tenants                                                    operator fresh
 GET    /api/v1/platform/tenants/{tenant_id}                                        operator
 PATCH  /api/v1/platform/tenants/{tenant_id}                                        operator fresh
+GET    /api/v1/platform/tenants/{tenant_id}/provider-events                        operator
+POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/ignore      operator fresh
+POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/replay      operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/reactivate                             operator fresh
 GET    /api/v1/platform/tenants/{tenant_id}/subscription                           operator
 POST   /api/v1/platform/tenants/{tenant_id}/subscription/checkout                  operator fresh
@@ -214,6 +242,9 @@ GET    /api/v1/time-slots/next                                                  
 GET    /api/v1/users/me                                                            client
 PATCH  /api/v1/users/me                                                            client
 DELETE /api/v1/users/me                                                            client fresh
+GET    /api/v1/users/me/billing-profile                                            client
+PUT    /api/v1/users/me/billing-profile                                            client
+DELETE /api/v1/users/me/billing-profile                                            client
 GET    /api/v1/users/me/calendar-feed                                              client
 POST   /api/v1/users/me/calendar-feed                                              client fresh
 DELETE /api/v1/users/me/calendar-feed                                              client

@@ -82,7 +82,7 @@ async def subscribe(runtime: Runtime, stripe: StripeServer, practice: TenantCont
     return str((await subscription_of(runtime, practice)).subscription_ref)
 
 
-async def tell(runtime: Runtime, stripe: StripeServer, event_type: str, thing: str, **options: Any) -> bool:
+async def tell(runtime: Runtime, stripe: StripeServer, event_type: str, thing: Any, **options: Any) -> bool:
     """Stripe's webhook about an object as it is; whether it was new."""
     body, headers = stripe.webhook(event_type, thing, **({"secret": WEBHOOK_SECRET} | options))
     return await receive_platform_webhook(runtime, {name.lower(): value for name, value in headers.items()}, body)

@@ -215,6 +215,17 @@ class MailSettings(BaseModel):
     sender_name: str = "TODOenBALANCE"
 
 
+class DocumentSettings(BaseModel):
+    """Receipts and invoices. ``transmission``: the adapter that sends records to the tax agency; ``off``: none.
+
+    ``tax_agency``: whose addresses the QR codes carry; its test system does not know real invoices.
+    """
+
+    transmission: str = Field(default="off", pattern=r"^[a-z_]{1,30}$")
+    tax_agency: str = Field(default="", pattern=r"^(production|test|)$", description="default: as the environment is")
+    render_seconds: float = Field(default=10.0, gt=0, description="a PDF that takes longer is given up")
+
+
 class Settings(BaseSettings):
     """Everything the deployment can set. Secrets have no default; start-up fails with what is missing."""
 
@@ -253,6 +264,7 @@ class Settings(BaseSettings):
     sandbox: SandboxSettings = SandboxSettings()
     mail: MailSettings = MailSettings()
     platform_fees: PlatformFeeSettings = PlatformFeeSettings()
+    documents: DocumentSettings = DocumentSettings()
 
     @field_validator("base_domain")
     @classmethod
@@ -303,6 +315,11 @@ class Settings(BaseSettings):
         """Whether an account of this mode may take payments here: no pretend money in production."""
         chosen = self.providers.allow_test_mode
         return mode == PaymentMode.LIVE or (not self.is_production if chosen is None else chosen)
+
+    @property
+    def tax_agency(self) -> str:
+        """``production`` or ``test``: which of the tax agency's systems QR codes lead to."""
+        return self.documents.tax_agency or ("production" if self.is_production else "test")
 
     @property
     def operators_need_second_factor(self) -> bool:

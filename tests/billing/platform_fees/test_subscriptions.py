@@ -201,7 +201,7 @@ class TestEvents:
         self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext, plan: str
     ) -> None:
         await subscribe(runtime, stripe_server, practice, plan)
-        billing = StripePlatformBilling(runtime.settings.providers.stripe)
+        billing = StripePlatformBilling(runtime.settings)
         row = await subscription_of(runtime, practice)
         [old] = await billing.list_subscriptions(str(row.customer_ref))
         number = row.reads_begun

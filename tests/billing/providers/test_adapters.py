@@ -66,7 +66,7 @@ class TestEveryAdapter:
         if provider.capabilities().webhooks:
             return
         with pytest.raises(UnsupportedError):
-            provider.read_webhook({}, b"{}")
+            await provider.read_webhook({}, b"{}")
 
 
 @pytest.fixture
