@@ -16,6 +16,7 @@ from admin_portal.calendar_access import look_of
 from admin_portal.pages.catalogue import PLACES
 from admin_portal.pages.history_words import history_lines
 from admin_portal.pages.page import SignedIn, StaffPage
+from billing.accounts.overview import has_account
 from billing.payments.models import Payment
 from billing.payments.service import list_payments
 from notifications.formats import When, describe
@@ -180,6 +181,7 @@ async def show_start(page: SignedIn) -> Response:
         "start.html",
         **await _requests(page),
         steps=await _next_steps(page),
+        lacks_account=page.may(Permission.MANAGE_PAYMENT_ACCOUNTS) and not await has_account(page.session),
         entries=await entries_of(page, rows),
         booking_url=page.runtime.settings.practice_url(page.tenant.slug),
     )

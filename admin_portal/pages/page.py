@@ -52,6 +52,7 @@ _NAVIGATION = (
     ("/admin/practitioners", _("Practitioners"), Permission.VIEW_CALENDAR),
     ("/admin/hours", _("Hours"), Permission.VIEW_CALENDAR),
     ("/admin/payments", _("Payments"), Permission.VIEW_PAYMENTS),
+    ("/admin/payment-accounts", _("Getting paid"), Permission.MANAGE_PAYMENT_ACCOUNTS),
     ("/admin/documents", _("Invoices"), Permission.VIEW_DOCUMENTS),
     ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
     ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),

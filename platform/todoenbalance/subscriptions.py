@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from billing.accounts import events as payment_accounts
+from billing.accounts.mails import on_payment_account_changed, register_payment_account_mails
+from billing.accounts.tasks import check_account, leave_account
 from billing.checkout.tasks import on_payment_settled
 from billing.documents import events as documents
 from billing.documents import mails as document_mails
@@ -106,6 +109,9 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone, platform_fee_tasks.count_settled_payment],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
+    payment_accounts.PAYMENT_ACCOUNT_CHANGED: [on_payment_account_changed],
+    payment_accounts.PAYMENT_ACCOUNT_CHECK: [check_account],
+    payment_accounts.PAYMENT_ACCOUNT_LEAVE: [leave_account],
     BILLING_RECONCILE: [reconcile_practice],
     REFUND_REQUESTED: [execute_refund],
     REFUND_SETTLED: [on_refund_settled, document_tasks.on_refund_settled, platform_fee_tasks.count_settled_refund],
@@ -141,6 +147,7 @@ def register_composers() -> None:
     request_mails.register_request_mails()
     series_mails.register_series_mails()
     session_mails.register_session_mails()
+    register_payment_account_mails()
     register_refund_mails()
     plan_mails.register_plan_mails()
     document_mails.register_document_mails()

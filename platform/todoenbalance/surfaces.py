@@ -26,6 +26,7 @@ from admin_portal import privacy as staff_privacy
 from admin_portal import waitlist as staff_waitlist
 from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
+from admin_portal.payment_accounts import router as payment_accounts
 from admin_portal.sign_in_providers import router as sign_in_providers
 from admin_portal.subscription import router as staff_subscription
 from billing.checkout.endpoints import router as checkout_router
@@ -55,6 +56,7 @@ from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.docs import install_docs
 from todoenbalance.operators import endpoints as operators
 from todoenbalance.operators import password_endpoints as operator_passwords
+from todoenbalance.operators import payment_accounts as operators_payment_accounts
 from todoenbalance.operators import plan_endpoints as operators_plans
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
@@ -105,6 +107,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         people.staff_router,
         practice_settings.router,
         sign_in_providers,
+        payment_accounts,
         services.router,
         practitioners.router,
         practitioners_feeds,
@@ -153,6 +156,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
     api.include_router(operators_plans.router)
+    api.include_router(operators_payment_accounts.router)
     api.include_router(provider_events)
     app.include_router(api)
     app.include_router(mailbox.platform_router)

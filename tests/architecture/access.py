@@ -95,6 +95,14 @@ PATCH  /api/v1/admin/group-sessions/{session_id}                                
 POST   /api/v1/admin/group-sessions/{session_id}/cancel                            OMR
 POST   /api/v1/admin/group-sessions/{session_id}/reschedule                        OMR
 GET    /api/v1/admin/holidays                                                      staff
+GET    /api/v1/admin/payment-accounts                                              O
+PUT    /api/v1/admin/payment-accounts/paypal                                       O fresh
+POST   /api/v1/admin/payment-accounts/stripe/connect                               O fresh
+PUT    /api/v1/admin/payment-accounts/stripe/keys                                  O fresh
+POST   /api/v1/admin/payment-accounts/stripe/onboarding-link                       O fresh
+DELETE /api/v1/admin/payment-accounts/{provider}                                   O fresh
+POST   /api/v1/admin/payment-accounts/{provider}/check                             O fresh
+POST   /api/v1/admin/payment-accounts/{provider}/forget                            O fresh
 GET    /api/v1/admin/payments                                                      OMR
 GET    /api/v1/admin/payments/{payment_id}                                         OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt                                 OMR
@@ -224,6 +232,7 @@ GET    /api/v1/platform/tenants                                                 
 POST   /api/v1/platform/tenants                                                    operator fresh
 GET    /api/v1/platform/tenants/{tenant_id}                                        operator
 PATCH  /api/v1/platform/tenants/{tenant_id}                                        operator fresh
+GET    /api/v1/platform/tenants/{tenant_id}/payment-accounts                       operator
 GET    /api/v1/platform/tenants/{tenant_id}/provider-events                        operator
 POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/ignore      operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/replay      operator fresh

@@ -20,6 +20,7 @@ FOLDERS = [
     ROOT / "scheduling/group_sessions/templates",
     ROOT / "scheduling/waitlist/templates",
     ROOT / "billing/refunds/templates",
+    ROOT / "billing/accounts/templates",
 ]
 PARTIALS = {"appointment_facts", "appointment_terms"}
 PRACTICE = "Clínica Nuria"
@@ -61,6 +62,11 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "security_url": f"{base}/admin/security",
         "connections_url": f"{base}/account/connections",
         "provider": "Google",
+        "takes_payments": False,
+        "reason": "",
+        "wanted": ["IBAN"],
+        "deadline": "3",
+        "page_url": f"{base}/admin/payment-accounts",
         "code": "1234 5678",
         "booking_url": f"{base}/",
         "appointment_url": f"{base}/appointments/1",

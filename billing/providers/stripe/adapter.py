@@ -153,11 +153,9 @@ class StripeProvider:
         if charge is None:
             return snapshot_of(order, None, None, None)
         v1 = self._api.client.v1
-        refunds = await self._api.read(v1.refunds.list, params={"charge": charge["id"], "limit": 100})
+        refunds = await self._api.read(v1.refunds.list, charge=charge["id"], limit=100)
         disputes = (
-            await self._api.read(v1.disputes.list, params={"charge": charge["id"], "limit": 100})
-            if charge.get("disputed")
-            else None
+            await self._api.read(v1.disputes.list, charge=charge["id"], limit=100) if charge.get("disputed") else None
         )
         return snapshot_of(
             order,
@@ -170,9 +168,9 @@ class StripeProvider:
         v1 = self._api.client.v1
         if provider_ref.startswith(_SESSION):
             expand = [f"payment_intent.{name}" for name in _EXPANDED]
-            found = await self._api.read(v1.checkout.sessions.retrieve, provider_ref, params={"expand": expand})
+            found = await self._api.read(v1.checkout.sessions.retrieve, provider_ref, expand=expand)
             return found.to_dict()
-        intent = await self._api.read(v1.payment_intents.retrieve, provider_ref, params={"expand": list(_EXPANDED)})
+        intent = await self._api.read(v1.payment_intents.retrieve, provider_ref, expand=list(_EXPANDED))
         return intent.to_dict()
 
     async def _fee_object(self, charge: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -261,12 +259,9 @@ class StripeProvider:
 
     async def missed_events(self, since: datetime) -> Sequence[VerifiedEvent]:
         """Events that Stripe could not deliver to us; it lists them for 30 days."""
-        params = {
-            "delivery_success": False,
-            "created": {"gte": int(since.timestamp())},
-            "limit": _MOST_EVENTS,
-        }
-        listed = await self._api.read(self._api.client.v1.events.list, params=params)
+        events = self._api.client.v1.events
+        created = {"gte": int(since.timestamp())}
+        listed = await self._api.read(events.list, delivery_success=False, created=created, limit=_MOST_EVENTS)
         return [self._ours(event_of({**one.to_dict(), "account": self._access.account_ref})) for one in listed.data]
 
 

@@ -160,7 +160,9 @@ def _is_missing(error: stripe.StripeError) -> bool:
 
 def _code_of(error: stripe.StripeError) -> str:
     decline = getattr(error.error, "decline_code", None) if error.error is not None else None
-    found = decline or error.code or type(error).__name__
+    # The SDK gives errors of 401 and 403 no ``code`` of their own, though the answer has one.
+    inner = getattr(error.error, "code", None) if error.error is not None else None
+    found = decline or error.code or inner or type(error).__name__
     return str(found)[:MAX_CODE]
 
 

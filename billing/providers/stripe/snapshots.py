@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from billing.providers.port import DisputeSeen, DisputeState, ProviderState, RefundSeen, RefundState, Snapshot
+from billing.providers.port import (
+    DisputeSeen,
+    DisputeState,
+    ProviderMisconfiguredError,
+    ProviderState,
+    RefundSeen,
+    RefundState,
+    Snapshot,
+)
 from billing.providers.stripe.amounts import from_stripe
 from billing.providers.stripe.events import attempt_in
 from todoenbalance.kit.money import Money
@@ -112,12 +120,18 @@ def _failure(intent: Object | None) -> str | None:
 
 
 def _provider_fee(charge: Object | None) -> int | None:
-    """What Stripe itself kept, in the charge's currency; None where it settles in another one or says nothing yet."""
+    """What Stripe itself kept, in the charge's currency.
+
+    None where it settles in another one, says nothing yet, or kept a part of what is the smallest unit to us.
+    """
     booked = (charge or {}).get("balance_transaction")
     if charge is None or not isinstance(booked, Mapping) or booked["currency"] != charge["currency"]:
         return None
     kept = [one["amount"] for one in booked.get("fee_details") or [] if one["type"] != "application_fee"]
-    return from_stripe(sum(kept), str(charge["currency"]).upper())
+    try:
+        return from_stripe(sum(kept), str(charge["currency"]).upper())
+    except ProviderMisconfiguredError:
+        return None
 
 
 def refund_seen(refund: Object) -> RefundSeen:

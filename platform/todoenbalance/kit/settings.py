@@ -108,6 +108,8 @@ class PaymentMode(StrEnum):
 class StripeSettings(BaseModel):
     """The platform's own account at Stripe, through which practices are connected; off without a key.
 
+    ``client_id``: of the platform's Connect application (``ca_…``), by which a connected account is given back; without
+    it a disconnection holds here, and the practice takes access back at Stripe.
     ``webhook_secret``: of the Connect endpoint, which hears of all connected accounts;
     ``platform_webhook_secret``: of the endpoint for the platform's own account. Several secrets, by commas, while
     one is being replaced. ``api_base``: another server in Stripe's place (tests, laptops); refused in production.
@@ -115,6 +117,7 @@ class StripeSettings(BaseModel):
 
     secret_key: SecretStr = SecretStr("")
     publishable_key: str = ""
+    client_id: str = ""
     webhook_secret: SecretStr = SecretStr("")
     platform_webhook_secret: SecretStr = SecretStr("")
     api_base: str | None = None

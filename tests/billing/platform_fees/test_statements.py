@@ -48,7 +48,7 @@ class TestClosing:
             await run_platform_events(runtime)
         [statement] = await statements_of(runtime, practice)
         assert (statement.status, statement.amount_minor) == ("to_invoice", 126)
-        assert stripe_server.requests() == []
+        assert stripe_server.requests("/v1/invoiceitems") == []
 
     async def test_with_one_it_is_on_the_next_invoice_once(
         self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext
