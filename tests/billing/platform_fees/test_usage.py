@@ -1,8 +1,8 @@
 """Usage: the practice's books, copied once, in whatever order they are told of."""
 
 import random
+from collections.abc import Container
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -41,10 +41,11 @@ def line(of: Payment, kind: str, amount: int, refund_id: UUID | None = None) -> 
     )
 
 
-def told(of: Payment, lines: list[LedgerEntry], **options: Any) -> list[tuple[str, int]]:
+def told(
+    of: Payment, lines: list[LedgerEntry], *, is_taken: bool = False, disputed: Container[UUID | None] = ()
+) -> list[tuple[str, int]]:
     """What the lines mean, in short."""
-    options = {"is_taken": False, "disputed": set()} | options
-    facts = facts_of(of, lines, options["disputed"], is_taken=options["is_taken"])
+    facts = facts_of(of, lines, disputed, is_taken=is_taken)
     return [(str(fact.kind), fact.amount_minor) for fact in facts]
 
 
