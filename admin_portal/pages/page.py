@@ -51,6 +51,8 @@ _NAVIGATION = (
     ("/admin/services", _("Services"), Permission.VIEW_CALENDAR),
     ("/admin/practitioners", _("Practitioners"), Permission.VIEW_CALENDAR),
     ("/admin/hours", _("Hours"), Permission.VIEW_CALENDAR),
+    ("/admin/packages", _("Packages"), Permission.VIEW_CALENDAR),
+    ("/admin/discounts", _("Discount codes"), Permission.MANAGE_CATALOGUE),
     ("/admin/payments", _("Payments"), Permission.VIEW_PAYMENTS),
     ("/admin/payment-accounts", _("Getting paid"), Permission.MANAGE_PAYMENT_ACCOUNTS),
     ("/admin/documents", _("Invoices"), Permission.VIEW_DOCUMENTS),

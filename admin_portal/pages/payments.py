@@ -139,6 +139,7 @@ async def _render(page: StaffPage, payment: Payment, problem: ProblemError | Non
         client=_name(page, clients.get(payment.client_id)),
         reference=attempt.provider_ref if payment.method == OFFLINE else None,
         refunds=[(one, page.t(REFUND_WORDS[RefundStatus(one.status)])) for one in made],
+        retried={one.retry_of_id for one in made},
         documents=[
             (one, document_words.say(document_words.TITLES[one.kind], language_of(page.locale))) for one in documents
         ],

@@ -63,6 +63,7 @@ CAPABILITY_WORDS = {
     Capability.INVITE_STAFF: _("inviting colleagues"),
     Capability.ADD_PRACTITIONERS: _("adding practitioners"),
     Capability.CHANGE_BRANDING: _("changing how your pages look"),
+    Capability.ADD_PACKAGES: _("adding packages"),
     Capability.OWN_SIGN_IN_PROVIDERS: _("registrations of your own at Google and Facebook"),
 }
 

@@ -10,6 +10,11 @@ from billing.documents import events as documents
 from billing.documents import mails as document_mails
 from billing.documents import tasks as document_tasks
 from billing.documents.personal_data import DocumentData
+from billing.packages import events as packages
+from billing.packages import mails as package_mails
+from billing.packages import tasks as package_tasks
+from billing.packages.payable import register_package_kind
+from billing.packages.personal_data import PackageData
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_RECEIPT_UNDONE, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
@@ -35,8 +40,9 @@ from scheduling.appointments import events as appointments
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
-from scheduling.appointments.tasks import expire_hold
+from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
+from scheduling.checkout.balance_payable import register_balance_kind
 from scheduling.checkout.describing import register_appointment_describers
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
@@ -82,6 +88,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
+    appointments.APPOINTMENT_LAPSED: [release_means],
     appointments.APPOINTMENT_REQUESTED: [request_mails.on_appointment_requested],
     appointments.APPOINTMENT_APPROVED: [request_mails.on_appointment_approved],
     appointments.APPOINTMENT_DECLINED: [request_mails.on_appointment_declined],
@@ -114,7 +121,16 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     payment_accounts.PAYMENT_ACCOUNT_LEAVE: [leave_account],
     BILLING_RECONCILE: [reconcile_practice],
     REFUND_REQUESTED: [execute_refund],
-    REFUND_SETTLED: [on_refund_settled, document_tasks.on_refund_settled, platform_fee_tasks.count_settled_refund],
+    packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],
+    packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
+    packages.PACKAGE_EXPIRY: [package_tasks.expire_package],
+    packages.PACKAGE_UNPAID: [package_tasks.lapse_unpaid],
+    REFUND_SETTLED: [
+        on_refund_settled,
+        document_tasks.on_refund_settled,
+        package_tasks.on_refund_settled,
+        platform_fee_tasks.count_settled_refund,
+    ],
     documents.DOCUMENT_ISSUE: [document_tasks.issue_document],
     documents.DOCUMENT_ISSUED: [document_mails.on_document_issued],
     documents.DOCUMENT_TRANSMIT: [document_tasks.transmit_record],
@@ -150,6 +166,7 @@ def register_composers() -> None:
     register_payment_account_mails()
     register_refund_mails()
     plan_mails.register_plan_mails()
+    package_mails.register_package_mails()
     document_mails.register_document_mails()
     register_appointment_describers()
     register_waitlist_mails()
@@ -158,6 +175,8 @@ def register_composers() -> None:
 def register_payable_kinds() -> None:
     """Let the features tell billing what can be paid for. Safe to repeat."""
     register_appointment_kinds()
+    register_balance_kind()
+    register_package_kind()
 
 
 def register_personal_data_sources() -> None:
@@ -175,6 +194,7 @@ def register_personal_data_sources() -> None:
         AnswerData(),
         MailData(),
         PaymentData(),
+        PackageData(),
         DocumentData(),
         AppointmentData(),
         FeedData(),

@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter, FastAPI
 
+from admin_portal import appointment_money as staff_appointment_money
 from admin_portal import appointment_series as staff_series
 from admin_portal import appointment_terms as staff_appointment_terms
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
+from admin_portal import discounts as staff_discounts
 from admin_portal import documents as staff_documents
 from admin_portal import (
     external_calendars,
@@ -21,8 +23,10 @@ from admin_portal import (
     services,
     time_slots,
 )
+from admin_portal import packages as staff_packages
 from admin_portal import payments as staff_payments
 from admin_portal import privacy as staff_privacy
+from admin_portal import refunds as staff_refunds
 from admin_portal import waitlist as staff_waitlist
 from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
@@ -32,6 +36,7 @@ from admin_portal.subscription import router as staff_subscription
 from billing.checkout.endpoints import router as checkout_router
 from billing.documents.endpoints import profile_router as billing_profile_router
 from billing.documents.endpoints import router as documents_router
+from billing.packages import endpoints as packages
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
@@ -41,8 +46,10 @@ from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.appointments.series_endpoints import router as series_router
 from scheduling.availability.endpoints import router as availability_router
 from scheduling.catalogue.endpoints import router as catalogue_router
+from scheduling.checkout.endpoints import router as credit_router
 from scheduling.feeds.endpoints import public_router as calendars_router
 from scheduling.feeds.endpoints import router as own_feed_router
+from scheduling.quotes.endpoints import router as quotes_router
 from scheduling.waitlist.endpoints import router as waitlist_router
 from tenants.accounts import credentials_endpoints
 from tenants.accounts.dependants_endpoints import router as dependants_router
@@ -88,7 +95,11 @@ def practice_surface(settings: Settings) -> FastAPI:
         availability_router,
         appointments_router,
         series_router,
+        credit_router,
+        quotes_router,
         checkout_router,
+        packages.products_router,
+        packages.purchases_router,
         documents_router,
         billing_profile_router,
         own_feed_router,
@@ -116,10 +127,15 @@ def practice_surface(settings: Settings) -> FastAPI:
         holidays.router,
         staff_appointments.router,
         staff_appointment_terms.router,
+        staff_appointment_money.router,
         staff_series.router,
         group_sessions.router,
+        staff_refunds.router,
         staff_payments.router,
         staff_subscription,
+        staff_packages.products_router,
+        staff_packages.purchases_router,
+        staff_discounts.router,
         reconciliation.router,
         staff_documents.router,
         staff_documents.profiles_router,

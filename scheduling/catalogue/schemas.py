@@ -101,6 +101,7 @@ class _ServiceFields(BaseModel):
     location_kinds: list[str]
     practitioner_ids: list[UUID]
     requires_approval: bool = Field(description="A booking is a request, which the practice grants or not.")
+    free_first_visit: bool = Field(description="A client's first appointment in the practice is free as one of these.")
     capacity: int | None = Field(description="Seats of each session of a group service; null: one client at a time.")
     colour: str | None
     position: int
@@ -243,6 +244,7 @@ class ServiceCreate(BaseModel):
     move_notice_hours: NoticeHours = 0
     refund_tiers: RefundTiers | None = None
     no_show_fee: MoneySchema | None = None
+    free_first_visit: bool = False
     tax_treatment: TaxTreatment = TaxTreatment.EXEMPT_HEALTH
     invoice_description: Name | None = None
     colour: Colour | None = None
@@ -280,6 +282,7 @@ class ServicePatch(Patch):
     move_notice_hours: NoticeHours | None = None
     refund_tiers: RefundTiers | None = None
     no_show_fee: MoneySchema | None = None
+    free_first_visit: bool | None = None
     tax_treatment: TaxTreatment | None = None
     invoice_description: Name | None = None
     colour: Colour | None = None

@@ -6,14 +6,12 @@ from zoneinfo import ZoneInfo
 
 from billing.documents.port import Line, Part, register_describer
 from billing.documents.taxes import TaxTreatment
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import BALANCE_KIND, PAYABLE_KIND
+from scheduling.appointments.services.balances import cost_minor
 from scheduling.appointments.services.reading import get_appointment
 from scheduling.catalogue.service import get_service
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import NotFoundError
-
-BALANCE_KIND = "appointment_balance"
-"""The rest of the price, where a deposit was paid to book; its payable is the appointment too."""
 
 
 def _describer(*, is_balance: bool) -> Callable[[TenantSession, UUID], Awaitable[list[Line]]]:
@@ -24,12 +22,13 @@ def _describer(*, is_balance: bool) -> Callable[[TenantSession, UUID], Awaitable
         except NotFoundError:
             return []
         service = await get_service(session, appointment.service_id)
-        deposit, price = appointment.amount_due_minor, appointment.price_minor
-        part = Part.BALANCE if is_balance else Part.ADVANCE if deposit < price else Part.WHOLE
+        deposit, cost = appointment.amount_due_minor, cost_minor(appointment)
+        has_deposit = deposit < cost
+        part = Part.WHOLE if not has_deposit else Part.BALANCE if is_balance else Part.ADVANCE
         return [
             Line(
                 description=service.invoice_description or service.name,
-                gross_minor=price - deposit if is_balance else deposit,
+                gross_minor=cost - deposit if is_balance and has_deposit else max(deposit, 1),
                 treatment=TaxTreatment(service.tax_treatment),
                 operation_on=appointment.starts_at.astimezone(ZoneInfo(session.tenant.timezone)).date(),
                 part=part,

@@ -19,6 +19,7 @@ class Capability(StrEnum):
     ADD_PRACTITIONERS = "add_practitioners"
     CHANGE_BRANDING = "change_branding"
     OWN_SIGN_IN_PROVIDERS = "own_sign_in_providers"
+    ADD_PACKAGES = "add_packages"
 
 
 WITHHELD_WHEN_PAST_DUE: frozenset[Capability] = frozenset(Capability)

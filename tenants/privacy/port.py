@@ -72,6 +72,7 @@ class DataClass(StrEnum):
     ANSWERS = "answers"
     CALENDAR_FEEDS = "calendar_feeds"
     WAITLIST = "waitlist"
+    PACKAGES = "packages"
 
 
 class Reason(StrEnum):

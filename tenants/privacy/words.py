@@ -52,6 +52,10 @@ CLASSES: dict[DataClass, dict[str, str]] = {
         "en": "Your places in the waiting list",
         "es": "Tus puestos en la lista de espera",
     },
+    DataClass.PACKAGES: {
+        "en": "Packages of sessions and discount codes that you used",
+        "es": "Bonos de sesiones y códigos de descuento que usaste",
+    },
 }
 
 ACTIONS: dict[Action, dict[str, str]] = {

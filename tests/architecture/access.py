@@ -22,7 +22,9 @@ GET    /api/v1/admin/appointments/{appointment_id}/cancellation-quote           
 POST   /api/v1/admin/appointments/{appointment_id}/confirm                         OMR
 POST   /api/v1/admin/appointments/{appointment_id}/decline                         OMR
 GET    /api/v1/admin/appointments/{appointment_id}/history                         staff
+POST   /api/v1/admin/appointments/{appointment_id}/receipt                         OMR
 POST   /api/v1/admin/appointments/{appointment_id}/reschedule                      OMR
+POST   /api/v1/admin/appointments/{appointment_id}/use-package                     OMR
 POST   /api/v1/admin/appointments/{appointment_id}/waive-no-show-fee               OM
 GET    /api/v1/admin/audit                                                         O
 POST   /api/v1/admin/auth/accept-invitation                                        anyone
@@ -66,6 +68,11 @@ PUT    /api/v1/admin/clients/{client_id}/billing-profile                        
 GET    /api/v1/admin/clients/{client_id}/dependants                                staff
 GET    /api/v1/admin/clients/{client_id}/erasure                                   O
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
+GET    /api/v1/admin/discounts                                                     OM
+POST   /api/v1/admin/discounts                                                     OM
+GET    /api/v1/admin/discounts/{code_id}                                           OM
+PATCH  /api/v1/admin/discounts/{code_id}                                           OM
+GET    /api/v1/admin/discounts/{code_id}/redemptions                               OM
 GET    /api/v1/admin/documents                                                     OMR
 POST   /api/v1/admin/documents                                                     OMR
 GET    /api/v1/admin/documents/export                                              OM fresh
@@ -103,11 +110,24 @@ POST   /api/v1/admin/payment-accounts/stripe/onboarding-link                    
 DELETE /api/v1/admin/payment-accounts/{provider}                                   O fresh
 POST   /api/v1/admin/payment-accounts/{provider}/check                             O fresh
 POST   /api/v1/admin/payment-accounts/{provider}/forget                            O fresh
+GET    /api/v1/admin/package-purchases                                             OMR
+POST   /api/v1/admin/package-purchases                                             OMR
+POST   /api/v1/admin/package-purchases/gift                                        OM fresh
+GET    /api/v1/admin/package-purchases/{purchase_id}                               OMR
+POST   /api/v1/admin/package-purchases/{purchase_id}/adjust                        OM fresh
+POST   /api/v1/admin/package-purchases/{purchase_id}/refund                        OM fresh
+GET    /api/v1/admin/packages                                                      staff
+POST   /api/v1/admin/packages                                                      OM
+GET    /api/v1/admin/packages/{package_id}                                         staff
+PATCH  /api/v1/admin/packages/{package_id}                                         OM
 GET    /api/v1/admin/payments                                                      OMR
 GET    /api/v1/admin/payments/{payment_id}                                         OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt                                 OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt/undo                            OMR fresh
 POST   /api/v1/admin/payments/{payment_id}/refund                                  OM fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/handed-over         OMR fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/retry               OM fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/withdraw            OM fresh
 GET    /api/v1/admin/practitioners                                                 staff
 POST   /api/v1/admin/practitioners                                                 OM
 GET    /api/v1/admin/practitioners/{practitioner_id}                               staff
@@ -127,6 +147,7 @@ POST   /api/v1/admin/recurring-time-slots                                       
 GET    /api/v1/admin/recurring-time-slots/{slot_id}                                staff
 PATCH  /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
 DELETE /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
+GET    /api/v1/admin/refunds/to-hand-over                                          OMR
 GET    /api/v1/admin/services                                                      staff
 POST   /api/v1/admin/services                                                      OM
 GET    /api/v1/admin/services/{service_id}                                         staff
@@ -167,6 +188,7 @@ POST   /api/v1/appointments/{appointment_id}/cancel                             
 GET    /api/v1/appointments/{appointment_id}/cancellation-quote                    client
 GET    /api/v1/appointments/{appointment_id}/history                               client
 POST   /api/v1/appointments/{appointment_id}/reschedule                            client
+POST   /api/v1/appointments/{appointment_id}/use-package                           client
 POST   /api/v1/auth/email/cancel                                                   anyone
 POST   /api/v1/auth/email/confirm                                                  anyone
 POST   /api/v1/auth/login                                                          anyone
@@ -190,6 +212,11 @@ GET    /api/v1/documents/{document_id}                                          
 GET    /api/v1/documents/{document_id}.html                                        client
 GET    /api/v1/documents/{document_id}.pdf                                         client
 POST   /api/v1/documents/{document_id}/full-invoice                                client
+GET    /api/v1/package-purchases                                                   client
+GET    /api/v1/package-purchases/{purchase_id}                                     client
+GET    /api/v1/packages                                                            anyone
+GET    /api/v1/packages/{package_id}                                               anyone
+POST   /api/v1/packages/{package_id}/buy                                           client
 POST   /api/v1/payments                                                            client
 GET    /api/v1/payments/{payment_id}                                               client
 POST   /api/v1/payments/{payment_id}/confirm                                       client
@@ -244,6 +271,7 @@ POST   /api/v1/platform/tenants/{tenant_id}/suspend                             
 GET    /api/v1/platform/usage                                                      operator
 GET    /api/v1/practice                                                            anyone
 GET    /api/v1/practitioners                                                       anyone
+POST   /api/v1/quotes                                                              client
 GET    /api/v1/services                                                            anyone
 GET    /api/v1/time-slots                                                          anyone
 GET    /api/v1/time-slots/days                                                     anyone

@@ -21,6 +21,8 @@ FOLDERS = [
     ROOT / "scheduling/waitlist/templates",
     ROOT / "billing/refunds/templates",
     ROOT / "billing/accounts/templates",
+    ROOT / "billing/documents/templates",
+    ROOT / "billing/packages/templates",
 ]
 PARTIALS = {"appointment_facts", "appointment_terms"}
 PRACTICE = "Clínica Nuria"
@@ -62,6 +64,15 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "security_url": f"{base}/admin/security",
         "connections_url": f"{base}/account/connections",
         "provider": "Google",
+        "title": "Factura",
+        "number": "F-2026-0001",
+        "kind": "simplified",
+        "corrects": "F-2026-0001",
+        "day": "3 de marzo de 2026",
+        "url": f"{base}/documents/1",
+        "package": "Bono de 5",
+        "left": "5",
+        "package_url": f"{base}/packages/mine/1",
         "takes_payments": False,
         "reason": "",
         "wanted": ["IBAN"],

@@ -16,8 +16,10 @@ from billing.platform_fees.subscriptions import apply_reading, refresh_subscript
 from billing.webhooks.errors import InvalidWebhookSignatureError
 from tenants.accounts.models import StaffAuditEntry
 from tenants.plans.models import Plan
+from tests.conftest import HttpFactory
 from tests.support.events import run_platform_events
 from tests.support.platform_fees import (
+    WEBHOOK_SECRET,
     charging,
     make_plan,
     plan_of,
@@ -28,6 +30,7 @@ from tests.support.platform_fees import (
     tell,
 )
 from tests.support.practices import make_staff_member
+from tests.support.problems import assert_problem
 from tests.support.providers.stripe_server import StripeServer
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import InvalidInputError, ServiceUnavailableError
@@ -284,6 +287,37 @@ class TestEvents:
         with clock.at(clock.now() + timedelta(minutes=2)):
             await run_platform_events(runtime)
         assert (await subscription_of(runtime, practice)).status == "past_due"
+
+
+class TestTheEndpoint:
+    async def test_takes_the_platforms_own_events_by_the_same_address_as_connects(
+        self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext, plan: str, http: HttpFactory
+    ) -> None:
+        ref = await subscribe(runtime, stripe_server, practice, plan)
+        customer = str((await subscription_of(runtime, practice)).customer_ref)
+        stripe_server.next_period(ref, pays=False)
+        body, headers = stripe_server.webhook("customer.subscription.updated", ref, secret=WEBHOOK_SECRET)
+        for _ in range(2):
+            assert (await http().post("/webhooks/stripe", content=body, headers=dict(headers))).status_code == 200
+        assert await stored_events(runtime, customer) == ["received"]
+        await run_platform_events(runtime)
+        assert (await subscription_of(runtime, practice)).status == "past_due"
+        forged, headers = stripe_server.webhook("customer.subscription.updated", ref, secret="whsec_somebody_elses")
+        answer = await http().post("/webhooks/stripe", content=forged, headers=dict(headers))
+        assert_problem(answer, 400, "invalid_signature")
+        assert await stored_events(runtime, customer) == ["handled"]
+
+    async def test_refuses_a_connected_accounts_event_under_the_platforms_secret(
+        self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext, plan: str, http: HttpFactory
+    ) -> None:
+        ref = await subscribe(runtime, stripe_server, practice, plan)
+        account = stripe_server.add_account()
+        body, headers = stripe_server.webhook(
+            "customer.subscription.deleted", ref, secret=WEBHOOK_SECRET, account_id=account
+        )
+        assert_problem(
+            await http().post("/webhooks/stripe", content=body, headers=dict(headers)), 400, "invalid_signature"
+        )
 
 
 class TestChangingPlans:

@@ -23,10 +23,12 @@ from todoenbalance.kit.tenancy import TenantContext
 
 INVITATION = {"email": "new@example.com", "first_name": "Nora", "last_name": "Nueva", "role": "reception"}
 PROVIDER = {"client_id": "an-id", "client_secret": "a-secret", "is_enabled": True}
+PACKAGE = {"name": "Bono de 5", "sessions": 5, "price": {"amount": 20_000, "currency": "EUR"}}
 WAITING: dict[Capability, tuple[str, str, dict[str, Any]]] = {
     Capability.INVITE_STAFF: ("POST", "/api/v1/admin/staff", INVITATION),
     Capability.ADD_PRACTITIONERS: ("POST", "/api/v1/admin/practitioners", {"name": "Dra. Nueva", "bio": ""}),
     Capability.CHANGE_BRANDING: ("PATCH", "/api/v1/admin/settings", {"branding": {"primary_colour": "#112233"}}),
+    Capability.ADD_PACKAGES: ("POST", "/api/v1/admin/packages", PACKAGE),
     Capability.OWN_SIGN_IN_PROVIDERS: ("PUT", "/api/v1/admin/sign-in-providers/google", PROVIDER),
 }
 """Each capability by the call that needs it."""

@@ -57,6 +57,7 @@ CAPABILITY_WORDS = {
     Capability.INVITE_STAFF: _("Inviting colleagues"),
     Capability.ADD_PRACTITIONERS: _("Adding practitioners"),
     Capability.CHANGE_BRANDING: _("Changing how the pages look"),
+    Capability.ADD_PACKAGES: _("Adding packages"),
     Capability.OWN_SIGN_IN_PROVIDERS: _("Own registrations at Google and Facebook"),
 }
 
