@@ -40,13 +40,14 @@ from notifications.personal_data import MailData
 from notifications.retention import MAIL_LOG
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
+from scheduling.appointments import fee_mails, request_mails, series_mails
 from scheduling.appointments import mails as appointment_mails
-from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
 from scheduling.checkout.describing import register_appointment_describers
+from scheduling.checkout.no_show_fee_payable import register_no_show_fee_kind
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -106,6 +107,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_MOVED: [appointment_mails.on_appointment_moved],
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
+    appointments.APPOINTMENT_FEE_OWED: [fee_mails.on_fee_owed],
     appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
     group_sessions.GROUP_SESSION_PLANNED: [session_mails.on_session_planned],
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
@@ -167,6 +169,7 @@ def register_composers() -> None:
     social_mails.register_social_mails()
     appointment_mails.register_appointment_mails()
     request_mails.register_request_mails()
+    fee_mails.register_fee_mails()
     series_mails.register_series_mails()
     session_mails.register_session_mails()
     register_payment_account_mails()
@@ -184,6 +187,7 @@ def register_payable_kinds() -> None:
     """Let the features tell billing what can be paid for. Safe to repeat."""
     register_appointment_kinds()
     register_balance_kind()
+    register_no_show_fee_kind()
     register_package_kind()
 
 
