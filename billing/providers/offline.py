@@ -67,7 +67,7 @@ class OfflineProvider:
         """There is nothing to read. Raises :class:`UnsupportedError`."""
         raise UnsupportedError("offline_fetch_refund")
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
         """Nobody calls. Raises :class:`UnsupportedError`."""
         raise UnsupportedError("offline_webhook")
 

@@ -76,7 +76,8 @@ class StartRequest:
     The provider sends the customer to ``return_url`` or ``cancel_url`` (absolute). ``expires_at``: from
     then on the money is not wanted any more. ``platform_fee_minor`` in the currency of ``amount``. ``locale``:
     the customer's language. ``customer_ref``: the provider's name for the customer, where a card is to be kept;
-    ``saves_card``: keep it, as the customer agreed. ``made_at``: when the attempt was first written down, so
+    ``saves_card``: keep it, as the customer agreed. ``payee_name``: the practice's name as its clients know it, for the
+    provider's page. ``made_at``: when the attempt was first written down, so
     that what is asked again under the same key is asked in the same words.
     """
 
@@ -92,6 +93,7 @@ class StartRequest:
     locale: str = "en"
     customer_ref: str | None = None
     saves_card: bool = False
+    payee_name: str = ""
     made_at: datetime | None = None
 
 
@@ -217,6 +219,8 @@ class VerifiedEvent:
     ``is_known``: the type is one that we act on; others are kept as ignored. ``object_ref``: the order or the
     charge that it names, by which the payment is found. ``account_ref``: whose account at the provider it
     happened in. ``is_live``: real money or test mode, None where the provider has no such difference.
+    ``delivery_ref``: the provider's name for the delivery, where the signature covers that and not all of the body: a
+    second body under a known one is a forgery, whatever id it says it has.
     """
 
     event_id: str
@@ -228,6 +232,7 @@ class VerifiedEvent:
     account_ref: str | None = None
     is_live: bool | None = None
     occurred_at: datetime | None = None
+    delivery_ref: str | None = None
 
 
 class ProviderError(Exception):
@@ -327,10 +332,12 @@ class PaymentProvider(Protocol):
         """How a refund stands. Only reads. Raises :class:`ObjectNotFoundError`."""
         ...
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
-        """The event in a webhook, once its signature over the raw bytes is right. No network, moves nothing.
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
+        """The event in a webhook, once its signature over the raw bytes is right. Moves nothing.
 
-        ``headers`` with lower-case names. Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
+        ``headers`` with lower-case names. The network is asked for a signer's certificate at most, which is then kept.
+        Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`, and :class:`OutcomeUnknownError` when it can't
+        be told at present (the provider delivers again).
         """
         ...
 

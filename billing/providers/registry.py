@@ -7,16 +7,22 @@ from billing.accounts.service import AccountAccess, load_access
 from billing.payments.errors import MethodNotOfferedError
 from billing.providers import offline, sandbox
 from billing.providers.offline import OfflineProvider
+from billing.providers.paypal import adapter as paypal
+from billing.providers.paypal.amounts import refusal_of_amount
 from billing.providers.port import PaymentProvider
 from billing.providers.sandbox import SandboxProvider, is_sandbox_available
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
-_WITH_ACCOUNT: Mapping[str, Callable[[Runtime, AccountAccess], PaymentProvider]] = {}
+_WITH_ACCOUNT: Mapping[str, Callable[[Runtime, AccountAccess], PaymentProvider]] = {
+    paypal.NAME: paypal.PayPalProvider,
+}
 """Adapters of providers where the practice has an account of its own."""
 
-_AMOUNT_RULES: Mapping[str, Callable[[Money], str | None]] = {}
+_AMOUNT_RULES: Mapping[str, Callable[[Money], str | None]] = {
+    paypal.NAME: refusal_of_amount,
+}
 """Why a provider would not take an amount (a short code), None if it would."""
 
 

@@ -180,7 +180,7 @@ class SandboxProvider:
             raise ObjectNotFoundError("refund_not_found")
         return RefundResult(RefundState.SUCCEEDED, refund_ref, "succeeded")
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
         """The event in a body that we signed for this practice within the last five minutes."""
         self._check_signature(headers.get(SIGNATURE_HEADER, ""), body)
         try:
