@@ -24,6 +24,7 @@ from scheduling.appointments.errors import AppointmentStateError, SlotNotOffered
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import NO_LIBERTIES
+from scheduling.appointments.pricing_errors import MEANS_REFUSALS
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import (
     AppointmentAdminRead,
@@ -34,6 +35,7 @@ from scheduling.appointments.schemas import (
     StaffRescheduleRequest,
 )
 from scheduling.appointments.services import booking, cancelling, confirming, moving, outcomes, reading
+from scheduling.appointments.services.balances import find_standing, find_standings
 from scheduling.appointments.services.cancelling import Cancellation, Ruling
 from scheduling.appointments.services.confirming import ConfirmOutcome
 from scheduling.appointments.services.quoting import RefundChoice
@@ -44,7 +46,7 @@ from tenants.accounts.models import Staff
 from tenants.accounts.names import name_of
 from tenants.accounts.permissions import Permission, may
 from tenants.accounts.services.audit import record_staff_action
-from tenants.accounts.services.client_accounts import find_clients, get_client, hold_client
+from tenants.accounts.services.client_accounts import find_clients, get_client, lock_client
 from tenants.accounts.services.dependants import find_dependants
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
@@ -89,7 +91,9 @@ async def list_appointments(
         awaiting_approval=awaiting_approval,
     )
     rows, following = await reading.list_appointments(session, sight.narrow(wanted), limit=limit, cursor=cursor)
-    named = await with_names(session, tenant.locale, [AppointmentAdminRead.of(row) for row in rows])
+    standings = await find_standings(session, rows)
+    reads = [AppointmentAdminRead.of(row, standings[row.id]) for row in rows]
+    named = await with_names(session, tenant.locale, reads)
     return Page(items=[sight.show(read) for read in named], next_cursor=following)
 
 
@@ -98,7 +102,8 @@ async def read_appointment(appointment_id: UUID, sight: Sight, session: TenantSe
     """One appointment; for a practitioner, one of their own where the practice wants it so."""
     row = await reading.get_appointment(session, appointment_id)
     sight.check(row.practitioner_id)
-    return sight.show(await _named(session, AppointmentAdminRead.of(row)))
+    read = AppointmentAdminRead.of(row, await find_standing(session, row))
+    return sight.show(await _named(session, read))
 
 
 @router.post(
@@ -112,6 +117,7 @@ async def read_appointment(appointment_id: UUID, sight: Sight, session: TenantSe
         SlotNotOfferedError,
         InvalidInputError,
         IdempotencyKeyReusedError,
+        *MEANS_REFUSALS,
     ),
 )
 async def book_appointment(
@@ -129,7 +135,8 @@ async def book_appointment(
     if once.replay is not None:
         return once.replay
     appointment = await book_as_staff(session, editor, body, request_id=context.request_id)
-    answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(appointment)))
+    read = AppointmentAdminRead.of(appointment, await find_standing(session, appointment))
+    answer = (await look_of(editor.staff, session)).show(await _named(session, read))
     await once.remember(session, 201, answer)
     return answer
 
@@ -149,7 +156,7 @@ async def change_appointment(
         )
     if "status" in changes:
         await outcomes.record_outcome(session, appointment_id, changes["status"], actor=actor)
-    return await _read(session, editor, appointment_id)
+    return await read_as_staff(session, editor, appointment_id)
 
 
 @router.post("/{appointment_id}/confirm", responses=responses(NotFoundError, SlotTakenError, AppointmentStateError))
@@ -161,7 +168,7 @@ async def confirm_appointment(appointment_id: UUID, editor: Editor, session: Ten
         raise SlotTakenError
     if outcome is ConfirmOutcome.NOT_BOOKABLE:
         raise AppointmentStateError
-    return await _read(session, editor, appointment_id)
+    return await read_as_staff(session, editor, appointment_id)
 
 
 @router.post(
@@ -190,7 +197,8 @@ async def reschedule_appointment(
     if once.replay is not None:
         return once.replay
     moved = await move_as_staff(session, editor, appointment_id, body, request_id=context.request_id)
-    answer = (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(moved)))
+    read = AppointmentAdminRead.of(moved, await find_standing(session, moved))
+    answer = (await look_of(editor.staff, session)).show(await _named(session, read))
     await once.remember(session, 200, answer)
     return answer
 
@@ -268,6 +276,7 @@ async def book_as_staff(
         location_kind=body.location_kind,
         notes=body.notes,
         dependant_id=body.dependant_id,
+        means=body.means,
         actor=Actor.staff(editor.staff.id),
         liberties=body.liberties,
     )
@@ -327,9 +336,11 @@ async def _named(session: TenantSession, read: AdminReadT) -> AdminReadT:
     return (await with_names(session, session.tenant.locale, [read]))[0]
 
 
-async def _read(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> AppointmentAdminRead:
+async def read_as_staff(session: TenantSession, editor: CalendarEditor, appointment_id: UUID) -> AppointmentAdminRead:
+    """One appointment, as this editor may see it."""
     row = await reading.get_appointment(session, appointment_id)
-    return (await look_of(editor.staff, session)).show(await _named(session, AppointmentAdminRead.of(row)))
+    read = AppointmentAdminRead.of(row, await find_standing(session, row))
+    return (await look_of(editor.staff, session)).show(await _named(session, read))
 
 
 async def hold_visible_client(session: TenantSession, editor: CalendarEditor, client_id: UUID) -> None:
@@ -337,7 +348,7 @@ async def hold_visible_client(session: TenantSession, editor: CalendarEditor, cl
     sight = await look_of(editor.staff, session)
     try:
         await get_client(session, client_id, among=sight.among_clients())
-        await hold_client(session, client_id)
+        await lock_client(session, client_id)
     except NotFoundError as error:
         raise InvalidInputError(["body", "client_id"], f"there is no {client_id}", "unknown_id") from error
 

@@ -71,8 +71,10 @@ class CalendarSight:
     def show(self, read: AdminReadT) -> AdminReadT:
         """An appointment without what was written by the client or about them, for those who need not know it.
 
-        It is health data.
+        It is health data. What was paid is left out for those who may not see payments.
         """
+        if not may(self.staff.role, Permission.VIEW_PAYMENTS):
+            read = read.model_copy(update={"paid": None, "balance": None})
         if may(self.staff.role, Permission.VIEW_NOTES):
             return read
         said_by_client = read.cancelled_by != "staff"

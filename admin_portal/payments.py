@@ -45,7 +45,8 @@ Refunder = Annotated[Staff, Depends(staff_who_may(Permission.REFUND_PAYMENTS, fr
 
 
 class RefundRead(BaseModel):
-    """One refund. `pending`: promised, the provider has not done it yet; `failed`: the amount is free again."""
+    """One refund. `pending`: promised, the provider has not done it yet (or staff, of money that was taken at the
+    desk); `failed`: the amount is free again."""
 
     id: UUID
     amount: MoneySchema
@@ -54,6 +55,8 @@ class RefundRead(BaseModel):
     reason: str | None
     failure_code: str | None
     requested_by: str
+    retry_of: UUID | None = Field(default=None, description="The failed one that this tries again.")
+    handed_over: str | None = Field(default=None, description="How money of the desk went back.")
     created_at: datetime
     settled_at: datetime | None
 
@@ -68,6 +71,8 @@ class RefundRead(BaseModel):
             reason=refund.reason,
             failure_code=refund.failure_code,
             requested_by=refund.requested_by_kind,
+            retry_of=refund.retry_of_id,
+            handed_over=refund.handed_over_kind,
             created_at=refund.created_at,
             settled_at=refund.settled_at,
         )
@@ -141,13 +146,13 @@ async def list_payments(
     rows, next_cursor = await payments.list_payments(
         session, status=status, client_id=client_id, payable_id=appointment_id, limit=limit, cursor=cursor
     )
-    return Page(items=await _describe(session, rows), next_cursor=next_cursor)
+    return Page(items=await describe_payments(session, rows), next_cursor=next_cursor)
 
 
 @router.get("/{payment_id}", responses=responses(NotFoundError))
 async def read_payment(payment_id: UUID, _staff: PaymentViewer, session: TenantSessionDep) -> StaffPaymentRead:
     """One payment with its refunds."""
-    return (await _describe(session, [await payments.get_payment(session, payment_id)]))[0]
+    return (await describe_payments(session, [await payments.get_payment(session, payment_id)]))[0]
 
 
 @router.post(
@@ -275,12 +280,13 @@ def _minor(amount: MoneySchema | None, payment: Payment) -> int | None:
 
 
 async def _answer(session: TenantSession, once: Once, payment: Payment) -> StaffPaymentRead:
-    answer = (await _describe(session, [payment]))[0]
+    answer = (await describe_payments(session, [payment]))[0]
     await once.remember(session, 200, answer)
     return answer
 
 
-async def _describe(session: TenantSession, rows: Sequence[Payment]) -> list[StaffPaymentRead]:
+async def describe_payments(session: TenantSession, rows: Sequence[Payment]) -> list[StaffPaymentRead]:
+    """As staff see them."""
     await session.flush()  # what was just changed is part of what is read back
     attempts = await payments.latest_attempts(session, rows)
     made = await refunds.list_refunds(session, [row.id for row in rows])

@@ -8,6 +8,9 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError
+from billing.checkout.schemas import Purpose
+from billing.packages.errors import NoCreditLeftError, PackageExpiredError, PackageNotForServiceError
+from billing.packages.services.credits import list_usable, uses_of
 from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError, ProviderUnavailableError
 from client_portal.booking import read_choice, read_day, read_instant, render_times
 from client_portal.page import ClientPage, SignedIn
@@ -32,10 +35,13 @@ from scheduling.appointments.models import Appointment, AppointmentStatus, HoldK
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import CancelRequest
 from scheduling.appointments.services import cancelling, moving, reading
+from scheduling.appointments.services.balances import PAYABLE, cost_minor, find_standing
 from scheduling.appointments.services.exporting import export_appointment
 from scheduling.appointments.services.quoting import quote_cancellation, refusal_to_move
 from scheduling.appointments.services.reading import effective_status
 from scheduling.catalogue.service import get_offered_service
+from scheduling.checkout.credit import pay_with_credit
+from scheduling.checkout.endpoints import CreditPayment
 from scheduling.group_sessions.errors import AlreadyBookedError
 from scheduling.waitlist.service import find_offered_entry
 from tenants.settings.service import get_practice_settings, usable_methods
@@ -57,6 +63,9 @@ _PROBLEMS: dict[str, type[ProblemError]] = {
         AppointmentStateError,
         MoveTooLateError,
         OfferOverError,
+        NoCreditLeftError,
+        PackageExpiredError,
+        PackageNotForServiceError,
     )
 }
 
@@ -106,7 +115,10 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
     settings = await get_practice_settings(page.session)
     methods = usable_methods(page.runtime.settings, settings)
     view = await view_appointment(page, row)
-    payments = await payments_of(page, row)
+    payments = await payments_of(page, row.id)
+    standing = await find_standing(page.session, row)
+    can_pay_rest = view.status in PAYABLE and standing.balance > 0
+    usable = await _usable_credits(page, row)
     known = _PROBLEMS.get(problem)
     if problem == MethodNotOfferedError.code:
         sentence: str | None = page.t("Choose one of the ways to pay.")
@@ -124,7 +136,40 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
         terms=terms_now(page, row, await quote_cancellation(page.session, row)),
         offer_entry=await find_offered_entry(page.session, row.id) if view.is_offer else None,
         fee_minor=row.no_show_fee_minor,
+        balance_minor=standing.balance if view.status in PAYABLE else 0,
+        rest_methods=[one for one in method_choices(page, methods) if one[0] != "offline"] if can_pay_rest else [],
+        credits=usable,
+        credit_status=(await uses_of(page.session, [row.id])).get(row.id),
     )
+
+
+async def _usable_credits(page: ClientPage, row: Appointment) -> list[tuple[str, str]]:
+    """The packages with which it could still be paid, for a form; none where money came or nothing is owed."""
+    is_to_come = effective_status(row) in reading.MOVABLE and row.starts_at > clock.now()
+    if not is_to_come or not cost_minor(row) or (await find_standing(page.session, row)).paid:
+        return []
+    usable = await list_usable(page.session, row.client_id, row.service_id, row.starts_at)
+    return [(str(one.id), page.t("%(package)s (%(count)s left)", package=one.name, count=left)) for one, left in usable]
+
+
+@router.post("/{appointment_id}/use-package")
+async def use_package(page: SignedIn, appointment_id: UUID) -> Response:
+    """Pay for it with a session of a package."""
+    form = await page.read_form()
+    await _own(page, appointment_id)
+    try:
+        wanted = form.parse(CreditPayment, form.optional("package_purchase_id"))
+        async with page.session.begin_nested():
+            await pay_with_credit(
+                page.session,
+                appointment_id,
+                actor=Actor.client(page.client.id),
+                client_id=page.client.id,
+                purchase_id=wanted.package_purchase_id,
+            )
+    except ProblemError as problem:
+        return see_other(f"/appointments/{appointment_id}?problem={problem.code}")
+    return see_other(f"/appointments/{appointment_id}")
 
 
 @router.post("/{appointment_id}/pay")
@@ -132,13 +177,14 @@ async def pay(page: SignedIn, appointment_id: UUID) -> Response:
     """Pay for a time that is still kept."""
     form = await page.read_form()
     await _own(page, appointment_id)
-    return await start_paying(page, appointment_id, form.get("method"))
+    purpose = Purpose.BALANCE if form.get("purpose") == Purpose.BALANCE else Purpose.BOOKING
+    return await start_paying(page, appointment_id, form.get("method"), purpose)
 
 
 @router.get("/{appointment_id}/return")
 async def come_back(page: SignedIn, appointment_id: UUID) -> Response:
     """Back from the provider: what it says is settled now, then how things stand."""
-    undecided = await settle_payments(page, await _own(page, appointment_id))
+    undecided = await settle_payments(page, (await _own(page, appointment_id)).id)
     row = await _own(page, appointment_id)
     if undecided and effective_status(row) in (AppointmentStatus.HELD, AppointmentStatus.EXPIRED):
         return page.render("processing.html", view=await view_appointment(page, row))
@@ -176,6 +222,7 @@ async def _render_cancelling(
         "pays_back": None if refund is None else refund.amount > 0,
         "refund": refund.format(page.locale) if refund is not None else None,
         "terms": terms_now(page, row, quote),
+        "credit_back": quote.credit_back,
     }
     if problem is not None:
         return page.render_refused("cancel.html", form, problem, **values)
@@ -273,6 +320,6 @@ async def move(page: SignedIn, appointment_id: UUID) -> Response:
             )
     except (SlotTakenError, SlotNotOfferedError, AlreadyBookedError) as problem:
         return await _render_times(page, row, form.get("from"), problem)
-    except (AppointmentStateError, MoveTooLateError) as problem:
+    except (AppointmentStateError, MoveTooLateError, PackageExpiredError) as problem:
         return see_other(f"/appointments/{appointment_id}?problem={problem.code}")
     return see_other(f"/appointments/{appointment_id}")

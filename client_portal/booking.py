@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from billing.discounts.service import MAX_CODE
 from billing.providers.offline import NAME as OFFLINE
 from client_portal.page import SignedIn, Visitor, VisitorPage
 from client_portal.paying import start_paying
@@ -25,6 +26,7 @@ from scheduling.appointments.placement import Prospect, foresee
 from scheduling.appointments.schemas import AppointmentRead, BookingRequest
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.moving import within_reach
+from scheduling.appointments.services.pricing import Means, Price, due_of
 from scheduling.appointments.terms import Terms
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.catalogue.models import Practitioner, Service
@@ -36,6 +38,7 @@ from scheduling.catalogue.service import (
     list_services,
 )
 from scheduling.group_sessions.availability import list_open_sessions
+from scheduling.quotes.service import Answer, quote_listed
 from tenants.accounts.names import name_of
 from tenants.accounts.services.dependants import list_dependants
 from tenants.settings.service import get_practice_settings, usable_methods
@@ -46,7 +49,7 @@ from todoenbalance.kit.idempotency.service import claim_key, request_digest, sto
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
 from todoenbalance.kit.pages.zones import zone_choices
-from todoenbalance.kit.ratelimit import BOOKING
+from todoenbalance.kit.ratelimit import BOOKING, DISCOUNT
 from todoenbalance.kit.web.context import context_of
 from todoenbalance.kit.web.limits import limit_account
 from todoenbalance.kit.zones import is_zone
@@ -201,8 +204,14 @@ async def _read_wish(page: VisitorPage, service_id: UUID, values: Mapping[str, s
 @router.get("/book/{service_id}/confirm")
 async def show_confirmation(page: Visitor, service_id: UUID) -> Response:
     """What is about to be booked, on which terms; anonymous visitors are asked to sign in here."""
+    code = page.request.query_params.get("discount_code", "").strip()[:MAX_CODE]
+    if code and page.client is not None:
+        await give_connection_back(page.session)
+        await limit_account(page.runtime, context_of(page.request), DISCOUNT, str(page.client.id))
     wish = await _read_wish(page, service_id, page.request.query_params)
-    form = page.blank_form(key=secrets.token_urlsafe(16), location_kind=wish.service.location_kinds[0])
+    form = page.blank_form(
+        key=secrets.token_urlsafe(16), location_kind=wish.service.location_kinds[0], discount_code=code
+    )
     return await _render_confirmation(page, wish, form)
 
 
@@ -217,14 +226,17 @@ async def _render_confirmation(
     if service.capacity is None:
         prospect = await foresee(page.session, rules, wish.starts_at, wish.choice.practitioner_id)
     price_minor = prospect.person.price_minor if prospect else service.price_minor
-    due = price_minor if service.deposit_minor is None else min(service.deposit_minor, price_minor)
+    quoted = await _quote(page, wish, price_minor, form.get("discount_code"))
+    cost = quoted.price
+    due = cost.due_minor
     length = prospect.person.duration if prospect else timedelta(minutes=service.duration_minutes)
     ends_at = wish.starts_at + length
     practitioner = wish.practitioner
     if prospect is not None and practitioner is None:
         practitioner = await get_offered_practitioner(page.session, prospect.person.id)
     if methods and problem is None:
-        form = page.blank_form(**{name: form.get(name) for name in ("key", "location_kind")}, method=methods[0])
+        names = ("key", "location_kind", "discount_code")
+        form = page.blank_form(**{name: form.get(name) for name in names}, method=methods[0], package_purchase_id="")
     values: dict[str, Any] = {
         "service": service,
         "practitioner": practitioner,
@@ -234,6 +246,13 @@ async def _render_confirmation(
         "when": describe(wish.starts_at, wish.choice.timezone, page.locale, ends_at=ends_at),
         "price": price_words(page, price_minor, service.currency),
         "due": price_words(page, due, service.currency) if due else None,
+        "quote": quoted,
+        "discount": price_words(page, cost.discount_minor, service.currency) if cost.discount_minor else None,
+        "cost": price_words(page, cost.cost_minor, service.currency),
+        "later": price_words(page, cost.later_minor, service.currency) if cost.later_minor else None,
+        "code": form.get("discount_code") if quoted.problem is None else "",
+        "code_problem": quoted.problem.detail(page.locale) if quoted.problem else None,
+        "packages": package_choices(page, quoted) if cost.cost_minor else [],
         "is_deposit": service.deposit_minor is not None,
         "hold_minutes": settings.hold_minutes,
         "terms": terms_before(page, Terms.offered(service, settings), service.currency, has_price=price_minor > 0),
@@ -248,6 +267,27 @@ async def _render_confirmation(
     if problem is not None:
         return page.render_refused("confirm.html", form, problem, **values)
     return page.render("confirm.html", form=form, **values)
+
+
+async def _quote(page: VisitorPage, wish: Wish, price_minor: int, code: str) -> Answer:
+    """By the rule of booking; of an anonymous visitor nothing is known but the price that is listed."""
+    service = wish.service
+    if page.client is None:
+        due = due_of(service, price_minor)
+        return Answer(Price(currency=service.currency, listed_minor=price_minor, due_minor=due))
+    means = Means(code=code or None)
+    return await quote_listed(page.session, page.client.id, service, price_minor, wish.starts_at, means)
+
+
+def package_choices(page: VisitorPage, quoted: Answer) -> list[tuple[str, str]]:
+    """To pay with money, or with a session of one of one's packages; empty where there is nothing to choose."""
+    if not quoted.usable:
+        return []
+    choices = [
+        (str(one.id), page.t("%(package)s (%(count)s left)", package=one.name, count=left))
+        for one, left in quoted.usable
+    ]
+    return [("", page.t("With money")), *choices]
 
 
 async def _places_of(page: VisitorPage, wish: Wish, rules: Rules, prospect: Prospect | None) -> list[str]:
@@ -291,7 +331,8 @@ async def book(page: SignedIn, service_id: UUID) -> Response:
                 "service_id": wish.service.id,
                 "starts_at": wish.starts_at,
                 "practitioner_id": wish.choice.practitioner_id or assigned_id,
-                **form.optional("location_kind", "notes", "dependant_id"),
+                **form.optional("location_kind", "notes", "dependant_id", "package_purchase_id"),
+                **({} if form.get("package_purchase_id") else form.optional("discount_code")),
             },
         )
         async with page.session.begin_nested():
@@ -327,6 +368,7 @@ async def _book_once(page: SignedIn, key: str, body: BookingRequest, *, assigned
         notes=body.notes,
         dependant_id=body.dependant_id,
         assigned=assigned,
+        means=body.means,
     )
     answer = AppointmentRead.of(appointment)
     await store_answer(page.session, account_id=page.client.id, key=name, status_code=201, response=answer)

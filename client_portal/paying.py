@@ -1,16 +1,16 @@
 """The way to a payment provider and back."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from starlette.responses import Response
 
 from billing.checkout import service as checkout
-from billing.checkout.schemas import PaymentCreate, RedirectAction
+from billing.checkout.schemas import PaymentCreate, Purpose, RedirectAction
 from billing.payments.models import PaymentStatus
 from client_portal.page import ClientPage
 from client_portal.views import payments_of
-from scheduling.appointments.models import Appointment
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.guard import own_origin
 from todoenbalance.kit.pages.redirects import see_other
@@ -18,19 +18,26 @@ from todoenbalance.kit.pages.redirects import see_other
 _UNDECIDED = (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING)
 
 
-async def start_paying(page: ClientPage, appointment_id: UUID, method: str) -> Response:
+async def start_paying(
+    page: ClientPage, appointment_id: UUID, method: str, purpose: Purpose = Purpose.BOOKING
+) -> Response:
+    """Begin to pay for an appointment. Whatever goes wrong, its page says how things stand and offers to try again."""
+    wanted = {"appointment_id": appointment_id, "purpose": purpose}
+    return await start_paying_for(page, f"/appointments/{appointment_id}", method, wanted)
+
+
+async def start_paying_for(page: ClientPage, here: str, method: str, what: Mapping[str, object]) -> Response:
     """Begin to pay and send the browser where that goes on. Commits first: no provider is called inside a transaction.
 
-    Whatever goes wrong, the appointment's page says how things stand and offers to try again.
+    ``here`` is the page of what is paid for, to which everything comes back.
     """
-    here = f"/appointments/{appointment_id}"
     await page.runtime.database.commit(page.session)
     try:
         form = page.blank_form()
         wanted = form.parse(
             PaymentCreate,
             {
-                "appointment_id": appointment_id,
+                **what,
                 "method": method,
                 "return_url": f"{here}/return",
                 "cancel_url": here,
@@ -55,12 +62,12 @@ def _leave(page: ClientPage, url: str) -> Response:
     return page.render("leaving.html", url=url, host=parts.hostname)
 
 
-async def settle_payments(page: ClientPage, appointment: Appointment) -> bool:
-    """Settle what can be settled of an appointment's undecided payments; whether one is still undecided.
+async def settle_payments(page: ClientPage, payable_id: UUID) -> bool:
+    """Settle what can be settled of the undecided payments of something; whether one is still undecided.
 
     Commits first, as the provider is asked.
     """
-    open_ids = [payment.id for payment in await payments_of(page, appointment) if payment.status in _UNDECIDED]
+    open_ids = [payment.id for payment in await payments_of(page, payable_id) if payment.status in _UNDECIDED]
     await page.runtime.database.commit(page.session)
     undecided = False
     for payment_id in open_ids:

@@ -1,13 +1,15 @@
 """Appointments and services in the words of a client's page."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from billing.payments.models import Payment
 from billing.payments.service import list_payments
-from client_portal.page import VisitorPage
+from client_portal.page import ClientPage, VisitorPage
 from client_portal.terms import hold_words
 from notifications.formats import When, describe
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
+from scheduling.appointments.services.balances import cost_minor
 from scheduling.appointments.services.quoting import refusal_to_cancel, refusal_to_move
 from scheduling.appointments.services.reading import MOVABLE, awaits_approval, effective_status
 from scheduling.catalogue.service import get_practitioner, get_service
@@ -71,6 +73,8 @@ class AppointmentView:
     place: str
     when: When
     price: str
+    cost: str
+    discount: str | None
     due: str | None
     hold_until: str | None
     is_offer: bool
@@ -98,6 +102,8 @@ async def view_appointment(page: VisitorPage, row: Appointment) -> AppointmentVi
         place=place_words(page, row.location_kind),
         when=describe(row.starts_at, page.timezone, page.locale, ends_at=row.ends_at),
         price=price_words(page, row.price_minor, row.currency),
+        cost=price_words(page, cost_minor(row), row.currency),
+        discount=Money(row.discount_minor, row.currency).format(page.locale) if row.discount_minor else None,
         due=Money(row.amount_due_minor, row.currency).format(page.locale) if row.amount_due_minor else None,
         hold_until=hold_words(page, row) if status is AppointmentStatus.HELD else None,
         is_offer=status is AppointmentStatus.HELD and row.hold_kind == HoldKind.OFFER,
@@ -148,9 +154,7 @@ def cancellation_terms(page: VisitorPage, notice_hours: int) -> str:
     )
 
 
-async def payments_of(page: VisitorPage, appointment: Appointment) -> list[Payment]:
-    """The client's payments of an appointment, newest first."""
-    found, _cursor = await list_payments(
-        page.session, payable_id=appointment.id, client_id=appointment.client_id, limit=100
-    )
+async def payments_of(page: ClientPage, payable_id: UUID) -> list[Payment]:
+    """The client's payments of something (an appointment, a package), newest first."""
+    found, _cursor = await list_payments(page.session, payable_id=payable_id, client_id=page.client.id, limit=100)
     return found

@@ -10,13 +10,18 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from admin_portal.appointment_money import DeskReceipt, receive_at_desk, use_package_as_staff
 from admin_portal.appointment_terms import history_for, waive_as_staff
 from admin_portal.appointments import cancel_as_staff, note_as_staff
 from admin_portal.calendar_access import look_of
 from admin_portal.pages.catalogue import PLACES
 from admin_portal.pages.history_words import history_lines
 from admin_portal.pages.page import SignedIn, StaffPage
+from admin_portal.pages.payments import KIND_WORDS
+from billing.accounts.overview import has_account
+from billing.packages.services.credits import list_usable
 from billing.payments.models import Payment
+from billing.payments.receipts import ReceiptKind
 from billing.payments.service import list_payments
 from notifications.formats import When, describe
 from scheduling.appointments.errors import AppointmentStateError, SlotTakenError
@@ -25,6 +30,7 @@ from scheduling.appointments.models import Appointment, AppointmentStatus, HoldK
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import AppointmentPatch, DeclineRequest, StaffCancelRequest, WaiverRequest
 from scheduling.appointments.services import approving, confirming, outcomes, reading
+from scheduling.appointments.services.balances import PAYABLE, Standing, find_standing
 from scheduling.appointments.services.confirming import ConfirmOutcome
 from scheduling.appointments.services.quoting import quote_cancellation
 from scheduling.appointments.services.reading import awaits_approval, effective_status
@@ -35,6 +41,7 @@ from scheduling.catalogue.service import (
     list_all_services,
 )
 from scheduling.catalogue.services.hours import list_weekly_hours
+from scheduling.checkout.endpoints import CreditPayment
 from scheduling.fields import midnight
 from tenants.accounts.models import Client
 from tenants.accounts.names import name_of
@@ -43,6 +50,7 @@ from tenants.accounts.services.client_accounts import find_clients, get_client
 from tenants.accounts.services.dependants import find_dependants
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.money import MoneySchema
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
 
@@ -180,6 +188,7 @@ async def show_start(page: SignedIn) -> Response:
         "start.html",
         **await _requests(page),
         steps=await _next_steps(page),
+        lacks_account=page.may(Permission.MANAGE_PAYMENT_ACCOUNTS) and not await has_account(page.session),
         entries=await entries_of(page, rows),
         booking_url=page.runtime.settings.practice_url(page.tenant.slug),
     )
@@ -247,12 +256,22 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
     status = entry.status
     has_begun = row.starts_at <= clock.now()
     payments: list[Payment] = []
+    standing: Standing | None = None
     if page.may(Permission.VIEW_PAYMENTS):
         payments, _cursor = await list_payments(page.session, payable_id=row.id, limit=_MOST)
+        standing = await find_standing(page.session, row)
     values: dict[str, Any] = {
         "entry": entry,
         "email": (await get_client(page.session, row.client_id)).email,
         "payments": payments,
+        "standing": standing,
+        "receipt": page.blank_form(kind=ReceiptKind.CASH),
+        "kinds": [(kind.value, page.t(words)) for kind, words in KIND_WORDS.items()],
+        "can_receive": page.may(Permission.RECORD_PAYMENTS)
+        and standing is not None
+        and standing.balance > 0
+        and status in PAYABLE,
+        "packages": await _packages(page, row, standing),
         "shows_notes": page.may(Permission.VIEW_NOTES),
         "can_cancel": status in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED),
         "can_confirm": status is AppointmentStatus.HELD
@@ -269,6 +288,15 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
     if problem is not None:
         return page.render_refused("appointment.html", form, problem, **values)
     return page.render("appointment.html", form=form, **values)
+
+
+async def _packages(page: StaffPage, row: Appointment, standing: Standing | None) -> list[tuple[str, str]]:
+    """The client's packages with which it could be paid; none where money came or nothing is owed."""
+    is_to_come = effective_status(row) in reading.MOVABLE and row.starts_at > clock.now()
+    if standing is None or standing.paid or not standing.balance or not is_to_come:
+        return []
+    usable = await list_usable(page.session, row.client_id, row.service_id, row.starts_at)
+    return [(str(one.id), page.t("%(package)s (%(count)s left)", package=one.name, count=left)) for one, left in usable]
 
 
 async def _may_edit(page: StaffPage, row: Appointment) -> bool:
@@ -304,6 +332,12 @@ async def _act(page: StaffPage, row: Appointment, action: str, form: Form) -> No
     elif action == "waive-no-show-fee":
         waiver = form.parse(WaiverRequest, form.optional("reason"))
         await waive_as_staff(page.session, page.staff, row.id, waiver.reason, request_id=page.request_id)
+    elif action == "use-package":
+        wanted = form.parse(CreditPayment, form.optional("package_purchase_id"))
+        editor = await page.need_editor()
+        await use_package_as_staff(page.session, editor, row.id, wanted, request_id=page.request_id)
+    elif action == "receipt":
+        await _receive(page, row, form)
     elif action == "details":
         await _change_details(page, row, form)
     elif action == "confirm":
@@ -316,6 +350,17 @@ async def _act(page: StaffPage, row: Appointment, action: str, form: Form) -> No
         await outcomes.record_outcome(page.session, row.id, AppointmentStatus(action), actor=actor)
     else:
         raise AppointmentStateError
+
+
+async def _receive(page: StaffPage, row: Appointment, form: Form) -> None:
+    """Money that was received at the desk."""
+    page.need(Permission.RECORD_PAYMENTS)
+    minor = form.money("amount", row.currency)
+    form.raise_errors()
+    amount = None if minor is None else MoneySchema.of(minor, row.currency)
+    body = form.parse(DeskReceipt, {"kind": form.get("kind"), "amount": amount, **form.optional("note")})
+    settings = page.runtime.settings
+    await receive_at_desk(page.session, settings, page.staff, row.id, body, request_id=page.request_id)
 
 
 async def _answer_request(page: StaffPage, row: Appointment, action: str, form: Form) -> None:

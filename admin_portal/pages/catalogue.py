@@ -126,6 +126,7 @@ async def _service_form(
         "colours": list(({other_colour: other_colour} | colours).items()),
         "refunds": [(kind, page.t(words)) for kind, words in service_form.REFUNDS.items()],
         "tiers": service_form.TIERS,
+        "treatments": [(kind.value, page.t(words)) for kind, words in service_form.TREATMENTS.items()],
         "practice_notice_hours": settings.cancellation_notice_hours,
     }
     if problem is not None:

@@ -9,12 +9,17 @@ from starlette.responses import Response
 
 from admin_portal.pages.page import SignedIn, StaffPage
 from admin_portal.payments import ReceiptRecord, RefundRequest
+from billing.documents import words as document_words
+from billing.documents.models import DocumentKind
+from billing.documents.services import profiles
+from billing.documents.services.reading import list_of_payments
 from billing.payments import service as payments
 from billing.payments.models import Payment, PaymentStatus, RefundStatus
 from billing.payments.receipts import ReceiptKind, record_offline_receipt
 from billing.providers.offline import NAME as OFFLINE
+from billing.reconciliation.service import read_state
 from billing.refunds import service as refunds
-from notifications.formats import describe
+from notifications.formats import describe, language_of
 from scheduling.idempotent import Once
 from tenants.accounts.models import Client
 from tenants.accounts.names import name_of
@@ -91,8 +96,14 @@ async def list_payments(page: SignedIn, cursor: Annotated[str | None, Query(max_
     page.need(Permission.VIEW_PAYMENTS)
     rows, following = await payments.list_payments(page.session, limit=_MOST, cursor=cursor)
     clients = await find_clients(page.session, {row.client_id for row in rows})
+    books = await read_state(page.session)
+    compared_at = books.last.finished_at if books.last is not None else None
     return page.render(
         "payments.html",
+        disagreeing=books.disagreeing,
+        disagreements=books.open,
+        compared=describe(compared_at, page.tenant.timezone, page.locale) if compared_at is not None else None,
+        unreadable=books.last.unreadable if books.last is not None else 0,
         payments=[(row, _words(page, row), _name(page, clients.get(row.client_id))) for row in rows],
         following=following,
     )
@@ -110,6 +121,8 @@ async def _render(page: StaffPage, payment: Payment, problem: ProblemError | Non
     clients = await find_clients(page.session, {payment.client_id})
     attempt = await payments.latest_attempt(page.session, payment.id)
     missing = payment.amount_minor - payment.captured_minor
+    documents = await list_of_payments(page.session, [payment.id]) if page.may(Permission.VIEW_DOCUMENTS) else []
+    has_issuer = await profiles.find_issuer(page.session) is not None
     forms = {
         "receipt": page.blank_form(key=secrets.token_urlsafe(16), kind=ReceiptKind.CASH),
         "refund": page.blank_form(key=secrets.token_urlsafe(16)),
@@ -126,6 +139,12 @@ async def _render(page: StaffPage, payment: Payment, problem: ProblemError | Non
         client=_name(page, clients.get(payment.client_id)),
         reference=attempt.provider_ref if payment.method == OFFLINE else None,
         refunds=[(one, page.t(REFUND_WORDS[RefundStatus(one.status)])) for one in made],
+        retried={one.retry_of_id for one in made},
+        documents=[
+            (one, document_words.say(document_words.TITLES[one.kind], language_of(page.locale))) for one in documents
+        ],
+        can_issue=page.may(Permission.ISSUE_DOCUMENTS) and has_issuer and payments.is_money_kept(payment),
+        has_invoice=any(one.kind != DocumentKind.RECEIPT for one in documents),
         missing_minor=missing,
         refundable_minor=refunds.refundable_minor(payment),
         kinds=[(kind.value, page.t(words)) for kind, words in KIND_WORDS.items()],

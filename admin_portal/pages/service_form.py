@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from admin_portal.pages.page import StaffPage
+from billing.documents.taxes import TaxTreatment
 from scheduling.catalogue.schemas import LocationKind, OwnTerms, PractitionerRead, ServiceAdminRead, ServiceCreate
 from todoenbalance.kit.money import MoneySchema, currency_exponent
 from todoenbalance.kit.pages.forms import Form
@@ -42,6 +43,12 @@ COLOURS = {
     "#8a7a12": _("Yellow"),
     "#5f6670": _("Grey"),
 }
+TREATMENTS = {
+    TaxTreatment.EXEMPT_HEALTH: _("Exempt: health care"),
+    TaxTreatment.GENERAL: _("General rate"),
+    TaxTreatment.REDUCED: _("Reduced rate"),
+    TaxTreatment.NONE: _("Outside the tax"),
+}
 PRACTICES, OWN, NEVER = "practice", "own", "never"
 REFUNDS = {
     PRACTICES: _("As the practice does for all its services"),
@@ -58,6 +65,7 @@ def new_values(people: list[PractitionerRead]) -> dict[str, Any]:
         "location_kinds": [LocationKind.PRACTICE],
         "practitioner_ids": [one.id for one in people],
         "refunds": PRACTICES,
+        "tax_treatment": TaxTreatment.EXEMPT_HEALTH,
     }
 
 
@@ -70,9 +78,12 @@ def values_of(known: ServiceAdminRead) -> dict[str, Any]:
         "price": _decimal(known.price),
         "deposit": _decimal(known.deposit),
         "no_show_fee": _decimal(known.no_show_fee),
+        "tax_treatment": known.tax_treatment,
+        "invoice_description": known.invoice_description,
         "location_kinds": known.location_kinds,
         "practitioner_ids": known.practitioner_ids,
         "requires_approval": "yes" if known.requires_approval else None,
+        "free_first_visit": "yes" if known.free_first_visit else None,
         "colour": known.colour,
         "archived": "yes" if known.archived else None,
         "refunds": PRACTICES if known.refund_tiers is None else OWN if known.refund_tiers else NEVER,
@@ -118,9 +129,12 @@ def read_values(page: StaffPage, form: Form) -> dict[str, Any]:
         "price": _money(form, "price", currency) or {"amount": 0, "currency": currency},
         "deposit": _money(form, "deposit", currency),
         "no_show_fee": _money(form, "no_show_fee", currency),
+        "tax_treatment": form.get("tax_treatment") or TaxTreatment.EXEMPT_HEALTH,
+        "invoice_description": form.get("invoice_description") or None,
         "location_kinds": form.all("location_kinds"),
         "practitioners": [_own_terms(form, one, currency) for one in dict.fromkeys(form.all("practitioner_ids"))],
         "requires_approval": form.get("requires_approval") == "yes",
+        "free_first_visit": form.get("free_first_visit") == "yes",
         "refund_tiers": _tiers(form),
         "colour": form.get("colour") or None,
         **{name: form.whole(name) for name in _LIMITS},

@@ -46,6 +46,12 @@ def is_usable(settings: Settings, account: PaymentAccount) -> bool:
     return account.status in TAKES_PAYMENTS and account.charges_enabled and settings.allows_mode(account.mode)
 
 
+async def is_connected(session: TenantSession, account_id: UUID) -> bool:
+    """Whether there is such an account and it is not disconnected."""
+    account = await AccountRepository(session).find(account_id)
+    return account is not None and account.status != AccountStatus.DISCONNECTED
+
+
 async def get_usable_account(session: TenantSession, settings: Settings, provider: str) -> PaymentAccount:
     """The account that takes payments at a provider now. Raises :class:`AccountNotUsableError`."""
     account = await AccountRepository(session).find_present(provider)

@@ -179,8 +179,11 @@ async def apply_payment(session: TenantSession, payment: Payment) -> PaymentOutc
         return PaymentOutcome.NOTHING
     outcome = await payable_kind(payment.payable_kind).apply(session, payment)
     # From here on the payable's row is locked, so what another payment did is seen or yet to come.
-    if outcome is PaymentOutcome.CONFIRMED and await payments.has_other_applied_payment(
-        session, payment, AUTOMATIC_CAUSES
+    is_one = payment.payable_kind not in payments.ADDS_UP
+    if (
+        is_one
+        and outcome is PaymentOutcome.CONFIRMED
+        and await payments.has_other_applied_payment(session, payment, AUTOMATIC_CAUSES)
     ):
         outcome = PaymentOutcome.PAID_TWICE
     payment.applied_at = clock.now()

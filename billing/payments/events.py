@@ -8,3 +8,5 @@ PAYMENT_ABANDON = "payment.abandon"
 
 PAYMENT_CHECK = "payment.check"
 """``{payment_id}``: nobody may have told us how it ended (a closed tab, a lost webhook), so the provider is asked."""
+PAYMENT_RECEIPT_UNDONE = "payment.receipt_undone"
+"""``{payment_id}``: staff took back money that they had recorded; it was not here after all."""

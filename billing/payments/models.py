@@ -147,7 +147,8 @@ class Refund(TenantBase):
     """One try to give money back; its id makes the provider's idempotency key.
 
     ``retry_of_id``: the failed one that this tries again. ``fee_returned_minor``: what of the platform's fee went
-    back with it.
+    back with it. Money of the desk is handed over by staff: ``handed_over_kind`` says how, ``handed_over_note`` what
+    they wrote about it.
     """
 
     __tablename__ = "refunds"
@@ -171,6 +172,9 @@ class Refund(TenantBase):
     failure_code: Mapped[str | None] = mapped_column(String(60))
     requested_by_kind: Mapped[str] = mapped_column(String(10))
     requested_by_id: Mapped[UUID | None]
+    handed_over_kind: Mapped[str | None] = mapped_column(String(20))
+    handed_over_note: Mapped[str | None] = mapped_column(String(500))
+    handed_over_by_id: Mapped[UUID | None]
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
 

@@ -55,7 +55,8 @@ class PayableKind(Protocol):
     async def apply(self, session: TenantSession, payment: Payment) -> PaymentOutcome:
         """All the money of a locked payment is here, for the first time: draw the consequences, answer what they are.
 
-        Never ``nothing`` and never ``paid_twice``: that is found out by whoever calls.
+        Never ``nothing``. That another payment of the same kind was applied is found out by whoever calls, but for
+        kinds that add up (``service.ADDS_UP``); ``paid_twice`` is what was paid in another way.
         """
         ...
 

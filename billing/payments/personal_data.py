@@ -101,7 +101,9 @@ class PaymentData:
             event.body, event.raw = {}, None
         for payment in payments:
             payment.return_url = payment.cancel_url = ""
-        await session.execute(update(Refund).where(Refund.payment_id.in_(ids)).values(reason=None))
+        await session.execute(
+            update(Refund).where(Refund.payment_id.in_(ids)).values(reason=None, handed_over_note=None)
+        )
         attempts = select(PaymentAttempt.id).where(PaymentAttempt.payment_id.in_(ids))
         await session.execute(
             update(SandboxOrder).where(SandboxOrder.attempt_id.in_(attempts)).values(return_url="", cancel_url="")

@@ -12,10 +12,10 @@ from billing.payments.errors import (
     NotAnOfflinePaymentError,
     PaymentNotOpenError,
 )
-from billing.payments.events import PAYMENT_SETTLED
+from billing.payments.events import PAYMENT_RECEIPT_UNDONE, PAYMENT_SETTLED
 from billing.payments.models import LedgerEntry, Payment, PaymentStatus
 from billing.payments.repository import PaymentRepository
-from billing.payments.service import get_payment, is_money_kept, latest_attempt, ledger_line, refresh_status
+from billing.payments.service import ADDS_UP, get_payment, is_money_kept, latest_attempt, ledger_line, refresh_status
 from billing.providers.offline import NAME as OFFLINE
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.publish import publish
@@ -48,7 +48,7 @@ async def record_offline_receipt(
         raise AlreadyPaidError
     if payment.status != PaymentStatus.REQUIRES_ACTION:
         raise PaymentNotOpenError(status=payment.status)
-    if await payments.has_other_kept_payment(payment):
+    if payment.payable_kind not in ADDS_UP and await payments.has_other_kept_payment(payment):
         raise AlreadyPaidError
     received = amount_minor if amount_minor is not None else payment.amount_minor - payment.captured_minor
     attempt = await latest_attempt(session, payment.id)
@@ -76,6 +76,7 @@ async def undo_offline_receipt(session: TenantSession, payment_id: UUID) -> tupl
     payment.captured_minor -= receipt.amount_minor
     payments.add(ledger_line(payment, RECEIPT_UNDONE, -receipt.amount_minor, provider_ref=str(receipt.id)))
     await refresh_status(session, payment)
+    await publish(session, PAYMENT_RECEIPT_UNDONE, {"payment_id": str(payment.id)})
     return payment, receipt.amount_minor
 
 

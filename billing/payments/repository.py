@@ -1,6 +1,7 @@
 """Every query of payments, their attempts and the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Select, exists, func, select
@@ -8,6 +9,14 @@ from sqlalchemy import Select, exists, func, select
 from billing.payments.models import AttemptStatus, LedgerEntry, Payment, PaymentAttempt, Refund
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.pagination import paginate
+
+Kinds: TypeAlias = str | Collection[str]
+"""One kind of payable, or several that share their ids."""
+
+
+def kinds_of(kinds: Kinds) -> list[str]:
+    """As a list."""
+    return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 class PaymentRepository:
@@ -31,14 +40,23 @@ class PaymentRepository:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def find_by_provider_ref(self, provider: str, provider_ref: str) -> Payment | None:
-        """The payment of an order at the provider, or None."""
-        statement = (
-            select(Payment)
-            .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
-            .where(PaymentAttempt.provider == provider, PaymentAttempt.provider_ref == provider_ref)
-        )
-        return (await self._session.scalars(statement)).one_or_none()
+    async def find_by_event(self, provider: str, object_ref: str | None, attempt_id: UUID | None) -> Payment | None:
+        """The payment that an event is about: by its order or charge, else by the attempt that it echoes; or None."""
+        for condition in (
+            PaymentAttempt.provider_ref == object_ref,
+            PaymentAttempt.charge_ref == object_ref,
+            PaymentAttempt.id == attempt_id,
+        ):
+            statement = (
+                select(Payment)
+                .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+                .where(PaymentAttempt.provider == provider, condition)
+                .limit(1)
+            )
+            found = (await self._session.scalars(statement)).one_or_none()
+            if found is not None:
+                return found
+        return None
 
     async def list_attempts(self, payment_id: UUID) -> list[PaymentAttempt]:
         """Oldest first, read anew."""
@@ -60,19 +78,19 @@ class PaymentRepository:
         statement = select(Payment.id).where(Payment.client_id == client_id).order_by(Payment.id)
         await self._session.execute(statement.with_for_update())
 
-    async def lock_all_of_payables(self, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+    async def lock_all_of_payables(self, payable_kind: Kinds, payable_ids: Sequence[UUID]) -> set[UUID]:
         """Lock every payment of these payables until the end of the transaction, in the order of their ids."""
         statement = _ids_of_payables(payable_kind, payable_ids).order_by(Payment.id)
         return set((await self._session.scalars(statement.with_for_update())).all())
 
-    async def list_ids_of_payables(self, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+    async def list_ids_of_payables(self, payable_kind: Kinds, payable_ids: Sequence[UUID]) -> set[UUID]:
         """The same without locking."""
         return set((await self._session.scalars(_ids_of_payables(payable_kind, payable_ids))).all())
 
-    async def find_paid_payables(self, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+    async def find_paid_payables(self, payable_kind: Kinds, payable_ids: Sequence[UUID]) -> set[UUID]:
         """Those of these payables that have payments."""
         statement = select(Payment.payable_id).where(
-            Payment.payable_kind == payable_kind, Payment.payable_id.in_(payable_ids)
+            Payment.payable_kind.in_(kinds_of(payable_kind)), Payment.payable_id.in_(payable_ids)
         )
         return set((await self._session.scalars(statement)).all())
 
@@ -80,15 +98,25 @@ class PaymentRepository:
         """Let one transaction at a time open payments of this payable."""
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(payable_id), 0))))
 
-    async def list_of_payable(self, payable_kind: str, payable_id: UUID, *, for_update: bool = False) -> list[Payment]:
+    async def list_of_payable(
+        self, payable_kind: Kinds, payable_id: UUID, *, for_update: bool = False
+    ) -> list[Payment]:
         """Oldest first; locked, in that order, and read anew with ``for_update``."""
         statement = (
             select(Payment)
-            .where(Payment.payable_kind == payable_kind, Payment.payable_id == payable_id)
+            .where(Payment.payable_kind.in_(kinds_of(payable_kind)), Payment.payable_id == payable_id)
             .order_by(Payment.id)
         )
         if for_update:
             statement = statement.with_for_update().execution_options(populate_existing=True)
+        return list((await self._session.scalars(statement)).all())
+
+    async def list_of_payables(self, payable_kind: Kinds, payable_ids: Collection[UUID]) -> list[Payment]:
+        """The payments of several payables, oldest first, read anew."""
+        statement = select(Payment).where(
+            Payment.payable_kind.in_(kinds_of(payable_kind)), Payment.payable_id.in_(payable_ids)
+        )
+        statement = statement.order_by(Payment.id).execution_options(populate_existing=True)
         return list((await self._session.scalars(statement)).all())
 
     async def has_other_kept_payment(self, payment: Payment) -> bool:
@@ -146,5 +174,7 @@ class PaymentRepository:
         return next(iter(captured or attempts[-1:]), None)
 
 
-def _ids_of_payables(payable_kind: str, payable_ids: Sequence[UUID]) -> Select[tuple[UUID]]:
-    return select(Payment.id).where(Payment.payable_kind == payable_kind, Payment.payable_id.in_(payable_ids))
+def _ids_of_payables(payable_kind: Kinds, payable_ids: Sequence[UUID]) -> Select[tuple[UUID]]:
+    return select(Payment.id).where(
+        Payment.payable_kind.in_(kinds_of(payable_kind)), Payment.payable_id.in_(payable_ids)
+    )

@@ -14,7 +14,7 @@ from billing.accounts.service import get_usable_account
 from billing.payments.errors import AlreadyPaidError
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK
 from billing.payments.models import AttemptStatus, LedgerEntry, Payment, PaymentAttempt, PaymentStatus
-from billing.payments.repository import PaymentRepository
+from billing.payments.repository import Kinds, PaymentRepository
 from billing.payments.transitions import UNSENT_ATTEMPTS, Facts, derive_status
 from billing.platform_fees.service import fee_of
 from billing.providers.port import Flow
@@ -26,6 +26,9 @@ from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.settings import Settings
+
+ADDS_UP = frozenset({"appointment_balance"})
+"""Kinds that may be paid in several parts: their owner says what is left, and what was too much."""
 
 MAX_DESCRIPTION = 200
 FIRST_CHECK = timedelta(minutes=5)
@@ -72,7 +75,9 @@ async def open_payment(session: TenantSession, settings: Settings, payable: Paya
     payments = PaymentRepository(session)
     await payments.lock_payable(payable.id)
     existing = await payments.list_of_payable(payable.kind, payable.id)
-    if any(is_money_kept(payment) and payment.captured_minor >= payment.amount_minor for payment in existing):
+    if payable.kind not in ADDS_UP and any(
+        is_money_kept(payment) and payment.captured_minor >= payment.amount_minor for payment in existing
+    ):
         raise AlreadyPaidError
     latest = await payments.latest_attempts([payment.id for payment in existing])
     for payment in existing:
@@ -149,6 +154,11 @@ def _waits_for_customer(payment: Payment, attempt: PaymentAttempt | None) -> boo
     )
 
 
+async def lock_opening(session: TenantSession, payable_id: UUID) -> None:
+    """Let nobody else open payments of this payable meanwhile; first of all its locks, as :func:`open_payment` does."""
+    await PaymentRepository(session).lock_payable(payable_id)
+
+
 async def request_abandon(session: TenantSession, payable_kind: str, payable_id: UUID) -> None:
     """Have the payable's open orders made unpayable after the caller's commit."""
     await publish(session, PAYMENT_ABANDON, {"payable_kind": payable_kind, "payable_id": str(payable_id)})
@@ -204,19 +214,19 @@ async def get_payment(
     return payment
 
 
-async def lock_payments_of_payable(session: TenantSession, payable_kind: str, payable_id: UUID) -> list[Payment]:
+async def lock_payments_of_payable(session: TenantSession, payable_kind: Kinds, payable_id: UUID) -> list[Payment]:
     """Lock a payable's payments, oldest first; to be done before the payable's own row is locked."""
     return await PaymentRepository(session).list_of_payable(payable_kind, payable_id, for_update=True)
 
 
 async def lock_payments_of_payables(
-    session: TenantSession, payable_kind: str, payable_ids: Sequence[UUID]
+    session: TenantSession, payable_kind: Kinds, payable_ids: Sequence[UUID]
 ) -> set[UUID]:
     """The same for several payables at once; answers the ids of the payments that are locked now."""
     return await PaymentRepository(session).lock_all_of_payables(payable_kind, payable_ids)
 
 
-async def list_payment_ids(session: TenantSession, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+async def list_payment_ids(session: TenantSession, payable_kind: Kinds, payable_ids: Sequence[UUID]) -> set[UUID]:
     """The payments of several payables, by their ids."""
     return await PaymentRepository(session).list_ids_of_payables(payable_kind, payable_ids)
 
@@ -226,7 +236,7 @@ async def lock_payments_of_client(session: TenantSession, client_id: UUID) -> No
     await PaymentRepository(session).lock_all_of_client(client_id)
 
 
-async def paid_payables(session: TenantSession, payable_kind: str, payable_ids: Sequence[UUID]) -> set[UUID]:
+async def paid_payables(session: TenantSession, payable_kind: Kinds, payable_ids: Sequence[UUID]) -> set[UUID]:
     """Those of these payables for which anybody ever began to pay."""
     return await PaymentRepository(session).find_paid_payables(payable_kind, payable_ids)
 

@@ -84,6 +84,8 @@ async def apply_reading(session: TenantSession, reading: Reading) -> Payment:
         if attempt.status == AttemptStatus.CAPTURED:
             await payments.flush()  # refunds and disputes refer to what was just entered
             await apply_refunds_seen(session, payment, snapshot.refunds or ())
+            if snapshot.fee_returned_minor is not None:
+                payment.fee_returned_minor = snapshot.fee_returned_minor
             await apply_disputes_seen(session, payment, attempt.provider, snapshot.disputes or ())
     touch(payment, attempts)
     if has_settled:

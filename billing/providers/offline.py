@@ -60,8 +60,8 @@ class OfflineProvider:
         raise UnsupportedError("offline_cancel")
 
     async def refund(self, order: RefundOrder) -> RefundResult:
-        """Recorded as given back; the practice hands the money over itself."""
-        return RefundResult(RefundState.SUCCEEDED, None, "recorded")
+        """The practice hands the money over itself, and staff record that: pending until they do."""
+        return RefundResult(RefundState.PENDING, None, "to_hand_over")
 
     async def fetch_refund(self, provider_ref: str, refund_ref: str) -> RefundResult:
         """There is nothing to read. Raises :class:`UnsupportedError`."""

@@ -110,17 +110,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class RefundSeen:
-    """A refund of an order as the provider lists it. ``refund_id``: our own row's id, None if it was not made here.
-
-    ``fee_returned_minor``: what of the platform's fee went back with it, None where the provider doesn't say.
-    """
+    """A refund of an order as the provider lists it. ``refund_id``: our own row's id, None if it was not made here."""
 
     provider_ref: str
     amount_minor: int
     state: RefundState
     refund_id: UUID | None = None
     provider_status: str = ""
-    fee_returned_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +146,8 @@ class Snapshot:
     before anything is settled, and so is ``is_live`` (real money or the provider's test mode, None where there
     is no difference) with the account's mode. ``captured_minor`` and ``refunded_minor`` are sums so far.
     ``charge_ref``: the provider's name for the money itself, which refunds and disputes speak of.
-    ``fee_minor``: the platform's fee as it was really taken. ``provider_fee_minor``: what the provider keeps.
+    ``fee_minor``: the platform's fee as it was really taken, ``fee_returned_minor`` what went back of it so far (None
+    where that was not asked). ``provider_fee_minor``: what the provider keeps.
     ``method_kind`` and ``last_four`` tell the customer's means of paying apart, nothing more.
     ``refunds`` and ``disputes``: all that the provider knows of, None where the reading did not ask for them.
     """
@@ -166,6 +163,7 @@ class Snapshot:
     charge_ref: str | None = None
     is_live: bool | None = None
     fee_minor: int | None = None
+    fee_returned_minor: int | None = None
     provider_fee_minor: int | None = None
     method_kind: str | None = None
     last_four: str | None = None
@@ -193,13 +191,16 @@ class RefundOrder:
 
 @dataclass(frozen=True, slots=True)
 class RefundResult:
-    """How a refund stands. ``provider_ref`` is the provider's name for the refund, None where it has none."""
+    """How a refund stands. ``provider_ref`` is the provider's name for the refund, None where it has none.
+
+    ``fee_returned_total_minor``: what of the payment's platform fee has gone back so far, by all of its refunds.
+    """
 
     state: RefundState
     provider_ref: str | None
     provider_status: str
     failure_code: str | None = None
-    fee_returned_minor: int | None = None
+    fee_returned_total_minor: int | None = None
 
 
 class EventSubject(StrEnum):
@@ -218,9 +219,8 @@ class VerifiedEvent:
 
     ``is_known``: the type is one that we act on; others are kept as ignored. ``object_ref``: the order or the
     charge that it names, by which the payment is found. ``account_ref``: whose account at the provider it
-    happened in. ``is_live``: real money or test mode, None where the provider has no such difference.
-    ``delivery_ref``: the provider's name for the delivery, where the signature covers that and not all of the body: a
-    second body under a known one is a forgery, whatever id it says it has.
+    happened in. ``is_live``: real money or test mode, None where the provider has no such difference. ``attempt_id``:
+    our own id as it was echoed; it finds the payment too, and is as little believed as anything else in an event.
     """
 
     event_id: str
@@ -232,7 +232,7 @@ class VerifiedEvent:
     account_ref: str | None = None
     is_live: bool | None = None
     occurred_at: datetime | None = None
-    delivery_ref: str | None = None
+    attempt_id: UUID | None = None
 
 
 class ProviderError(Exception):
@@ -335,9 +335,9 @@ class PaymentProvider(Protocol):
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
         """The event in a webhook, once its signature over the raw bytes is right. Moves nothing.
 
-        ``headers`` with lower-case names. The network is asked for a signer's certificate at most, which is then kept.
-        Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`, and :class:`OutcomeUnknownError` when it can't
-        be told at present (the provider delivers again).
+        The one thing that may be asked for is the signer's certificate, once. ``headers`` with lower-case names.
+        Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`, and another :class:`ProviderError` when it
+        can't be told at present (the provider delivers again).
         """
         ...
 

@@ -8,25 +8,31 @@ from billing.payments.errors import MethodNotOfferedError
 from billing.providers import offline, sandbox
 from billing.providers.offline import OfflineProvider
 from billing.providers.paypal import adapter as paypal
-from billing.providers.paypal.amounts import refusal_of_amount
+from billing.providers.paypal import amounts as paypal_amounts
+from billing.providers.paypal.adapter import PayPalProvider
 from billing.providers.port import PaymentProvider
 from billing.providers.sandbox import SandboxProvider, is_sandbox_available
+from billing.providers.stripe import adapter as stripe
+from billing.providers.stripe import amounts as stripe_amounts
+from billing.providers.stripe.adapter import StripeProvider
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
 _WITH_ACCOUNT: Mapping[str, Callable[[Runtime, AccountAccess], PaymentProvider]] = {
-    paypal.NAME: paypal.PayPalProvider,
+    stripe.NAME: StripeProvider,
+    paypal.NAME: PayPalProvider,
 }
 """Adapters of providers where the practice has an account of its own."""
 
 _AMOUNT_RULES: Mapping[str, Callable[[Money], str | None]] = {
-    paypal.NAME: refusal_of_amount,
+    stripe.NAME: stripe_amounts.refusal_of,
+    paypal.NAME: paypal_amounts.refusal_of,
 }
 """Why a provider would not take an amount (a short code), None if it would."""
 
 
-_WITH_ELEMENTS: frozenset[str] = frozenset()
+_WITH_ELEMENTS = frozenset({stripe.NAME})
 """Methods whose provider has a form of its own for our pages."""
 
 

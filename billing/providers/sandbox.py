@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -27,6 +28,7 @@ from billing.providers.port import (
     ProviderState,
     RefundOrder,
     RefundResult,
+    RefundSeen,
     RefundState,
     Snapshot,
     Started,
@@ -298,4 +300,8 @@ def _snapshot(order: SandboxOrder) -> Snapshot:
         refunded_minor=order.refunded_minor,
         provider_status=order.status,
         failure_code="customer_declined" if order.status == "declined" else None,
+        refunds=[
+            RefundSeen(f"sbxr_{refund_id}", amount_minor, RefundState.SUCCEEDED, UUID(refund_id), "succeeded")
+            for refund_id, amount_minor in order.refunds.items()
+        ],
     )

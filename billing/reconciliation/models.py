@@ -11,8 +11,9 @@ from todoenbalance.kit.database import TenantBase
 
 
 class Reconciliation(TenantBase):
-    """One run. ``checked`` payments were compared; of these ``mended`` were brought to agree, ``disagreeing`` could
-    not be, and of ``unreadable`` ones the provider said nothing. ``finished_at``: None while it runs or if it died.
+    """One run. ``checked`` payments were compared; ``mended`` of them were brought to agree, ``disagreeing`` could not
+    be, and of ``unreadable`` ones the provider said nothing. ``finished_at``: None while it runs; a run that was broken
+    off is carried on after ``done_up_to``, the last payment that was compared.
     """
 
     __tablename__ = "reconciliations"
@@ -20,6 +21,7 @@ class Reconciliation(TenantBase):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    done_up_to: Mapped[UUID | None]
     checked: Mapped[int] = mapped_column(server_default=text("0"))
     mended: Mapped[int] = mapped_column(server_default=text("0"))
     unreadable: Mapped[int] = mapped_column(server_default=text("0"))

@@ -17,6 +17,30 @@ class RefundExceedsPaymentError(ProblemError):
     }
 
 
+class RefundNotFailedError(ProblemError):
+    """Only a refund that failed is tried again."""
+
+    status = 409
+    code = "refund_not_failed"
+    title = "Nothing to try again"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "This refund has not failed.",
+        "es": "Esta devolución no ha fallado.",
+    }
+
+
+class RefundNotToHandOverError(ProblemError):
+    """It is done already, or it is a provider's to do."""
+
+    status = 409
+    code = "refund_not_to_hand_over"
+    title = "Nothing to hand over"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "There is no money to hand over for this refund.",
+        "es": "No hay dinero que entregar por esta devolución.",
+    }
+
+
 class PaymentNotRefundableError(ProblemError):
     """Nothing was received, all of it was given back or is being given back, or it is disputed."""
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from billing.payments.models import RefundStatus
 from billing.payments.service import get_payment
 from billing.providers.offline import NAME as OFFLINE
+from billing.refunds.by_hand import WITHDRAWN
 from billing.refunds.service import AUTOMATIC_CAUSES, get_refund
 from notifications.recipients import Recipient, list_practice_recipients
 from notifications.rendering import register_templates
@@ -73,6 +74,8 @@ async def on_refund_settled(context: TenantEventContext, payload: dict[str, Any]
     """Tell the client; and the practice, if the refund was not its own wish or did not work."""
     async with context.runtime.database.tenant(context.tenant) as session:
         refund = await get_refund(session, UUID(payload["refund_id"]))
+        if refund.failure_code == WITHDRAWN:  # by staff, who know
+            return
         succeeded = refund.status == RefundStatus.SUCCEEDED
         if succeeded:
             payment = await get_payment(session, refund.payment_id)

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from billing.payments.models import LedgerEntry, Refund
+from billing.payments.models import LedgerEntry, Payment, Refund, RefundStatus
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.pagination import paginate
 
 
 class RefundRepository:
@@ -29,6 +30,18 @@ class RefundRepository:
         if for_update:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
+
+    async def find_retry_of(self, refund_id: UUID) -> Refund | None:
+        """The refund that tries a failed one again, or None."""
+        return (await self._session.scalars(select(Refund).where(Refund.retry_of_id == refund_id))).one_or_none()
+
+    async def page_to_hand_over(
+        self, method: str, *, limit: int, cursor: str | None
+    ) -> tuple[list[Refund], str | None]:
+        """Pending refunds of payments of a method, oldest first."""
+        statement = select(Refund).join(Payment, Payment.id == Refund.payment_id)
+        statement = statement.where(Refund.status == RefundStatus.PENDING, Payment.method == method)
+        return await paginate(self._session, statement, [Refund.id], limit=limit, cursor=cursor)
 
     async def list_of_payments(self, payment_ids: Sequence[UUID]) -> list[Refund]:
         """The refunds of these payments, oldest first."""

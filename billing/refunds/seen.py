@@ -36,9 +36,7 @@ async def apply_refunds_seen(session: TenantSession, payment: Payment, seen: Seq
         if refund is None:
             refund = await _adopt(session, payment, one)
         if refund is not None:
-            result = RefundResult(
-                one.state, one.provider_ref, one.provider_status, fee_returned_minor=one.fee_returned_minor
-            )
+            result = RefundResult(one.state, one.provider_ref, one.provider_status)
             await _settle(session, payment, refund, result)
 
 

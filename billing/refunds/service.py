@@ -4,15 +4,16 @@ What is asked for counts against the payment at once (``refund_pending_minor``),
 so refunds that meet never exceed what was received. A refund that fails gives its amount back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
 from billing.payments.models import Payment, PaymentAttempt, PaymentStatus, Refund, RefundStatus
-from billing.payments.repository import PaymentRepository
+from billing.payments.repository import Kinds, PaymentRepository
 from billing.payments.service import get_payment, ledger_line, lock_payments_of_payable, refresh_status
+from billing.providers.offline import NAME as OFFLINE
 from billing.providers.port import (
     DeclinedError,
     ObjectNotFoundError,
@@ -22,7 +23,7 @@ from billing.providers.port import (
     RefundState,
 )
 from billing.providers.registry import provider_for
-from billing.refunds.errors import PaymentNotRefundableError, RefundExceedsPaymentError
+from billing.refunds.errors import PaymentNotRefundableError, RefundExceedsPaymentError, RefundNotFailedError
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.repository import RefundRepository
 from todoenbalance.kit import clock
@@ -91,7 +92,7 @@ async def request_refund(
 
 async def request_refunds_for_payable(
     session: TenantSession,
-    payable_kind: str,
+    payable_kind: Kinds,
     payable_id: UUID,
     *,
     cause: str,
@@ -102,22 +103,30 @@ async def request_refunds_for_payable(
 ) -> list[Refund]:
     """Promise to give back what is left of a payable's payments, or ``percent`` of it; none if nothing is.
 
+    The share is of all of them together, and goes back from the newest payment first: what is kept is what was paid
+    first, which is the deposit.
+
     Locks the payments: call it, or :func:`~billing.payments.service.lock_payments_of_payable`, before
     locking the payable's own row.
     """
-    return [
-        await _promise(
-            session,
-            payment,
-            share_minor(refundable_minor(payment), percent),
-            cause=cause,
-            reason=reason,
-            requested_by_kind=requested_by_kind,
-            requested_by_id=requested_by_id,
-        )
-        for payment in await lock_payments_of_payable(session, payable_kind, payable_id)
-        if share_minor(refundable_minor(payment), percent) > 0
-    ]
+    payments = await lock_payments_of_payable(session, payable_kind, payable_id)
+    left = Paid.of(payments).share(percent)
+    promised = []
+    for payment in reversed(payments):
+        part = min(left, refundable_minor(payment))
+        if part:
+            left -= part
+            refund = await _promise(
+                session,
+                payment,
+                part,
+                cause=cause,
+                reason=reason,
+                requested_by_kind=requested_by_kind,
+                requested_by_id=requested_by_id,
+            )
+            promised.append(refund)
+    return promised
 
 
 def share_minor(amount_minor: int, percent: int) -> int:
@@ -135,11 +144,11 @@ def refundable_minor(payment: Payment) -> int:
 @dataclass(frozen=True, slots=True)
 class Paid:
     """The money of a payable, in minor units: what was received (``captured``), what is still here of that
-    (``held``), and what may still be promised back, payment by payment (``refundable``)."""
+    (``held``), and what may still be promised back (``refundable``)."""
 
     captured: int
     held: int
-    refundable: tuple[int, ...]
+    refundable: int
 
     @classmethod
     def of(cls, payments: Sequence[Payment]) -> Self:
@@ -147,17 +156,27 @@ class Paid:
         return cls(
             sum(one.captured_minor for one in payments),
             sum(one.captured_minor - one.refunded_minor - one.refund_pending_minor for one in payments),
-            tuple(refundable_minor(one) for one in payments),
+            sum(refundable_minor(one) for one in payments),
         )
 
     def share(self, percent: int) -> int:
         """What :func:`request_refunds_for_payable` would promise back of it."""
-        return sum(share_minor(one, percent) for one in self.refundable)
+        return share_minor(self.refundable, percent)
 
 
-async def paid_for_payable(session: TenantSession, payable_kind: str, payable_id: UUID) -> Paid:
+async def paid_for_payable(session: TenantSession, payable_kind: Kinds, payable_id: UUID) -> Paid:
     """What was paid for a payable, as of now."""
     return Paid.of(await PaymentRepository(session).list_of_payable(payable_kind, payable_id))
+
+
+async def paid_for_payables(
+    session: TenantSession, payable_kind: Kinds, payable_ids: Collection[UUID]
+) -> dict[UUID, Paid]:
+    """The same for several at once; those for which nobody began to pay are left out."""
+    found: dict[UUID, list[Payment]] = {}
+    for payment in await PaymentRepository(session).list_of_payables(payable_kind, payable_ids):
+        found.setdefault(payment.payable_id, []).append(payment)
+    return {key: Paid.of(payments) for key, payments in found.items()}
 
 
 async def _promise(
@@ -169,6 +188,7 @@ async def _promise(
     reason: str | None,
     requested_by_kind: str,
     requested_by_id: UUID | None,
+    retry_of_id: UUID | None = None,
 ) -> Refund:
     refund = Refund(
         id=new_id(),
@@ -179,6 +199,7 @@ async def _promise(
         reason=reason,
         requested_by_kind=requested_by_kind,
         requested_by_id=requested_by_id,
+        retry_of_id=retry_of_id,
         created_at=clock.now(),
     )
     payment.refund_pending_minor += amount_minor
@@ -186,7 +207,8 @@ async def _promise(
     refunds = RefundRepository(session)
     refunds.add(refund)
     await refunds.flush()
-    await publish(session, REFUND_REQUESTED, {"refund_id": str(refund.id)})
+    if payment.method != OFFLINE:  # money of the desk is handed over by staff, who say so
+        await publish(session, REFUND_REQUESTED, {"refund_id": str(refund.id)})
     return refund
 
 
@@ -201,7 +223,7 @@ async def execute_refund(runtime: Runtime, tenant: TenantContext, refund_id: UUI
         refund = await get_refund(session, refund_id)
         payment = await get_payment(session, refund.payment_id)
         attempt = await PaymentRepository(session).find_refundable_attempt(payment.id)
-    if refund.status != RefundStatus.PENDING:
+    if refund.status != RefundStatus.PENDING or payment.method == OFFLINE:
         return refund
     account_id = attempt.account_id if attempt is not None else None
     provider = await provider_for(runtime, tenant, payment.method, account_id)
@@ -264,8 +286,10 @@ async def settle_row(session: TenantSession, payment: Payment, refund: Refund, r
 def _enter(lines: RefundRepository, payment: Payment, refund: Refund, result: RefundResult) -> None:
     payment.refunded_minor += refund.amount_minor
     refund.failure_code = None
-    refund.fee_returned_minor = result.fee_returned_minor or 0
-    payment.fee_returned_minor += refund.fee_returned_minor
+    total = result.fee_returned_total_minor
+    if total is not None and total > payment.fee_returned_minor:
+        refund.fee_returned_minor = total - payment.fee_returned_minor
+        payment.fee_returned_minor = total
     lines.add(
         ledger_line(payment, "refund", -refund.amount_minor, refund_id=refund.id, provider_ref=refund.provider_ref)
     )
@@ -282,6 +306,36 @@ def _reverse(lines: RefundRepository, payment: Payment, refund: Refund) -> None:
     )
 
 
+async def retry_refund(session: TenantSession, refund_id: UUID, *, staff_id: UUID) -> Refund:
+    """Try a refund that failed again: a new row, and so a new key; the one that was made already if there is one.
+
+    Raises :class:`NotFoundError`, :class:`RefundNotFailedError`, :class:`PaymentNotRefundableError`,
+    :class:`RefundExceedsPaymentError` where its money went back in another way meanwhile.
+    """
+    payment = await get_payment(session, (await get_refund(session, refund_id)).payment_id, for_update=True)
+    failed = await get_refund(session, refund_id, for_update=True)
+    if failed.status != RefundStatus.FAILED:
+        raise RefundNotFailedError
+    retried = await RefundRepository(session).find_retry_of(refund_id)
+    if retried is not None:
+        return retried
+    left = refundable_minor(payment)
+    if left == 0:
+        raise PaymentNotRefundableError(status=payment.status)
+    if failed.amount_minor > left:
+        raise RefundExceedsPaymentError(available=Money(left, payment.currency).format(session.tenant.locale))
+    return await _promise(
+        session,
+        payment,
+        failed.amount_minor,
+        cause=failed.cause,
+        reason=failed.reason,
+        requested_by_kind="staff",
+        requested_by_id=staff_id,
+        retry_of_id=failed.id,
+    )
+
+
 async def get_refund(session: TenantSession, refund_id: UUID, *, for_update: bool = False) -> Refund:
     """A refund by id. Raises :class:`NotFoundError`."""
     refund = await RefundRepository(session).find(refund_id, for_update=for_update)
@@ -295,7 +349,7 @@ async def list_refunds(session: TenantSession, payment_ids: Sequence[UUID]) -> l
     return await RefundRepository(session).list_of_payments(payment_ids)
 
 
-async def list_refunds_of_payable(session: TenantSession, payable_kind: str, payable_id: UUID) -> list[Refund]:
+async def list_refunds_of_payable(session: TenantSession, payable_kind: Kinds, payable_id: UUID) -> list[Refund]:
     """The refunds of all payments of a payable, oldest first."""
     payments = await PaymentRepository(session).list_of_payable(payable_kind, payable_id)
     return await list_refunds(session, [payment.id for payment in payments])

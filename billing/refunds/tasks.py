@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from billing.payments.models import Refund, RefundStatus
+from billing.payments.service import get_payment
+from billing.providers.offline import NAME as OFFLINE
 from billing.providers.port import OutcomeUnknownError
 from billing.refunds import service
 from todoenbalance.kit import clock
@@ -22,8 +24,14 @@ async def execute_refund(context: TenantEventContext, payload: dict[str, Any]) -
         async with context.runtime.database.tenant(context.tenant) as session:
             refund = await service.get_refund(session, refund_id)
         raise RetryLaterError(error.code, _wait_seconds(refund)) from error
-    if refund.status == RefundStatus.PENDING:
+    if refund.status == RefundStatus.PENDING and not await _is_by_hand(context, refund):
         raise RetryLaterError("refund_pending", _wait_seconds(refund))
+
+
+async def _is_by_hand(context: TenantEventContext, refund: Refund) -> bool:
+    """Staff hand it over and say so; there is nobody to ask."""
+    async with context.runtime.database.tenant(context.tenant) as session:
+        return (await get_payment(session, refund.payment_id)).method == OFFLINE
 
 
 def _wait_seconds(refund: Refund) -> float:

@@ -1,37 +1,73 @@
-"""Where providers call, on the platform's host: ``/webhooks/{provider}/{practice}``."""
+"""Where providers call, on the platform's host: ``/webhooks/…``."""
 
 from fastapi import APIRouter, Request
 
 from billing.payments.errors import MethodNotOfferedError
 from billing.providers import sandbox
+from billing.providers.port import InvalidSignatureError
+from billing.providers.stripe.events import read_event, secrets_of
 from billing.webhooks.errors import InvalidWebhookSignatureError, WebhookTooLargeError
-from billing.webhooks.service import receive_webhook
+from billing.webhooks.receiving import receive_account_event, receive_webhook
 from tenants.registry.errors import PracticeNotFoundError
 from tenants.registry.models import TenantStatus
 from tenants.registry.service import TenantDirectory
+from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError
+from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.kit.web.dependencies import RuntimeDep
 from todoenbalance.kit.web.problems import responses
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 512 * 1024
+"""More than any event of Stripe's or PayPal's; a body is read no further."""
 
 router = APIRouter(prefix="/webhooks", tags=["provider webhooks"])
+_log = get_logger("billing.webhooks")
+_RESPONSES = responses(InvalidWebhookSignatureError, NotFoundError, PracticeNotFoundError, WebhookTooLargeError)
 
 
-@router.post(
-    "/sandbox/{practice}",
-    responses=responses(InvalidWebhookSignatureError, NotFoundError, PracticeNotFoundError, WebhookTooLargeError),
-)
+@router.post("/sandbox/{practice}", responses=_RESPONSES)
 async def receive_sandbox_webhook(practice: str, request: Request, runtime: RuntimeDep) -> dict[str, str]:
     """An event of the sandbox provider. `practice` is its key or slug; a repeated event is accepted, too.
 
     A suspended practice still hears of its money.
     """
+    return await _receive(practice, request, runtime, sandbox.NAME)
+
+
+@router.post("/stripe/{practice}", responses=_RESPONSES)
+async def receive_own_stripe_webhook(practice: str, request: Request, runtime: RuntimeDep) -> dict[str, str]:
+    """An event of a practice's own Stripe account, which it uses with keys of its own."""
+    return await _receive(practice, request, runtime, "stripe")
+
+
+@router.post("/paypal/{practice}", responses=_RESPONSES)
+async def receive_paypal_webhook(practice: str, request: Request, runtime: RuntimeDep) -> dict[str, str]:
+    """An event of a practice's PayPal app."""
+    return await _receive(practice, request, runtime, "paypal")
+
+
+@router.post("/stripe", responses=responses(InvalidWebhookSignatureError, WebhookTooLargeError))
+async def receive_stripe_webhook(request: Request, runtime: RuntimeDep) -> dict[str, str]:
+    """An event of Stripe Connect: the account that it names says whose it is. One of nobody's account is kept aside."""
+    body = await read_limited(request, MAX_BODY_BYTES)
+    settings = runtime.settings.providers.stripe
+    secrets = secrets_of(settings.webhook_secret.get_secret_value())
+    try:
+        event = read_event(request.headers, body, secrets, now=clock.now())
+    except InvalidSignatureError as error:
+        _log.warning("webhook_refused", provider="stripe", reason=error.code)
+        raise InvalidWebhookSignatureError from error
+    await receive_account_event(runtime, request.app.state.directory, "stripe", event, body)
+    return {}
+
+
+async def _receive(practice: str, request: Request, runtime: Runtime, provider: str) -> dict[str, str]:
     tenant = await _find_practice(request, practice)
     body = await read_limited(request, MAX_BODY_BYTES)
     try:
-        await receive_webhook(runtime, tenant, sandbox.NAME, request.headers, body)
+        await receive_webhook(runtime, tenant, provider, request.headers, body)
     except MethodNotOfferedError as error:
         raise NotFoundError from error
     return {}

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import httpx
 
+from billing.payments.tasks import wait_seconds
 from billing.providers import sandbox
 from billing.providers.port import OutcomeUnknownError
-from billing.webhooks import service
+from billing.webhooks import handling
 from todoenbalance.kit import clock
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
@@ -22,9 +23,11 @@ _GIVE_UP_AFTER = timedelta(hours=1)
 async def handle_event(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """``provider_event.received``: settle what the event is about."""
     try:
-        await service.handle_event(context.runtime, context.tenant, UUID(payload["provider_event_id"]))
-    except (OutcomeUnknownError, service.PaymentNotYetKnownError) as error:
-        raise RetryLaterError(type(error).__name__, _RETRY_SECONDS) from error
+        await handling.handle_event(context.runtime, context.tenant, UUID(payload["provider_event_id"]))
+    except handling.PaymentNotYetKnownError as error:
+        raise RetryLaterError("payment_not_yet_known", _RETRY_SECONDS) from error
+    except OutcomeUnknownError as error:
+        raise RetryLaterError(error.code, wait_seconds(error, _RETRY_SECONDS * 6)) from error
 
 
 async def send_sandbox_webhook(context: TenantEventContext, payload: dict[str, Any]) -> None:

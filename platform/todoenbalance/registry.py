@@ -1,7 +1,10 @@
 """Imports every module with tables, so that mappers and migrations know all of them."""
 
 from billing.accounts import models as payment_accounts
+from billing.discounts import models as discounts
 from billing.disputes import models as disputes
+from billing.documents import models as documents
+from billing.packages import models as packages
 from billing.payments import models as payments
 from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
@@ -25,7 +28,9 @@ MODULES = (
     accounts,
     appointments,
     catalogue,
+    discounts,
     disputes,
+    documents,
     external_calendars,
     feeds,
     group_sessions,
@@ -34,6 +39,7 @@ MODULES = (
     notifications,
     operators,
     outbox,
+    packages,
     payment_accounts,
     payments,
     privacy,

@@ -2,11 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 
+from billing.accounts import events as payment_accounts
+from billing.accounts.mails import on_payment_account_changed, register_payment_account_mails
+from billing.accounts.tasks import check_account, leave_account
 from billing.checkout.tasks import on_payment_settled
-from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_SETTLED
+from billing.documents import events as documents
+from billing.documents import mails as document_mails
+from billing.documents import tasks as document_tasks
+from billing.documents.personal_data import DocumentData
+from billing.packages import events as packages
+from billing.packages import mails as package_mails
+from billing.packages import tasks as package_tasks
+from billing.packages.payable import register_package_kind
+from billing.packages.personal_data import PackageData
+from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_RECEIPT_UNDONE, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
 from billing.providers.sandbox import SEND_WEBHOOK
+from billing.reconciliation.events import BILLING_RECONCILE
+from billing.reconciliation.tasks import reconcile_practice
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
 from billing.refunds.tasks import execute_refund
@@ -23,8 +37,10 @@ from scheduling.appointments import events as appointments
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
-from scheduling.appointments.tasks import expire_hold
+from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
+from scheduling.checkout.balance_payable import register_balance_kind
+from scheduling.checkout.describing import register_appointment_describers
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -66,6 +82,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
+    appointments.APPOINTMENT_LAPSED: [release_means],
     appointments.APPOINTMENT_REQUESTED: [request_mails.on_appointment_requested],
     appointments.APPOINTMENT_APPROVED: [request_mails.on_appointment_approved],
     appointments.APPOINTMENT_DECLINED: [request_mails.on_appointment_declined],
@@ -84,11 +101,23 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
-    PAYMENT_SETTLED: [on_payment_settled],
+    PAYMENT_SETTLED: [on_payment_settled, document_tasks.on_payment_settled],
+    PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
+    payment_accounts.PAYMENT_ACCOUNT_CHANGED: [on_payment_account_changed],
+    payment_accounts.PAYMENT_ACCOUNT_CHECK: [check_account],
+    payment_accounts.PAYMENT_ACCOUNT_LEAVE: [leave_account],
+    BILLING_RECONCILE: [reconcile_practice],
     REFUND_REQUESTED: [execute_refund],
-    REFUND_SETTLED: [on_refund_settled],
+    packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],
+    packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
+    packages.PACKAGE_EXPIRY: [package_tasks.expire_package],
+    packages.PACKAGE_UNPAID: [package_tasks.lapse_unpaid],
+    REFUND_SETTLED: [on_refund_settled, document_tasks.on_refund_settled, package_tasks.on_refund_settled],
+    documents.DOCUMENT_ISSUE: [document_tasks.issue_document],
+    documents.DOCUMENT_ISSUED: [document_mails.on_document_issued],
+    documents.DOCUMENT_TRANSMIT: [document_tasks.transmit_record],
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
@@ -97,7 +126,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
 
 
 def register_composers() -> None:
-    """Let the features tell notifications how to write their mails. Safe to repeat."""
+    """Let the features tell notifications how to write their mails, and invoices what was paid for. Safe to repeat."""
     register_account_mails()
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
@@ -106,13 +135,19 @@ def register_composers() -> None:
     request_mails.register_request_mails()
     series_mails.register_series_mails()
     session_mails.register_session_mails()
+    register_payment_account_mails()
     register_refund_mails()
+    package_mails.register_package_mails()
+    document_mails.register_document_mails()
+    register_appointment_describers()
     register_waitlist_mails()
 
 
 def register_payable_kinds() -> None:
     """Let the features tell billing what can be paid for. Safe to repeat."""
     register_appointment_kinds()
+    register_balance_kind()
+    register_package_kind()
 
 
 def register_personal_data_sources() -> None:
@@ -130,6 +165,8 @@ def register_personal_data_sources() -> None:
         AnswerData(),
         MailData(),
         PaymentData(),
+        PackageData(),
+        DocumentData(),
         AppointmentData(),
         FeedData(),
         WaitlistData(),

@@ -2,11 +2,14 @@
 
 from fastapi import APIRouter, FastAPI
 
+from admin_portal import appointment_money as staff_appointment_money
 from admin_portal import appointment_series as staff_series
 from admin_portal import appointment_terms as staff_appointment_terms
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
+from admin_portal import discounts as staff_discounts
+from admin_portal import documents as staff_documents
 from admin_portal import (
     external_calendars,
     group_sessions,
@@ -14,18 +17,25 @@ from admin_portal import (
     people,
     practice_settings,
     practitioners,
+    reconciliation,
     records,
     second_factors,
     services,
     time_slots,
 )
+from admin_portal import packages as staff_packages
 from admin_portal import payments as staff_payments
 from admin_portal import privacy as staff_privacy
+from admin_portal import refunds as staff_refunds
 from admin_portal import waitlist as staff_waitlist
 from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
+from admin_portal.payment_accounts import router as payment_accounts
 from admin_portal.sign_in_providers import router as sign_in_providers
 from billing.checkout.endpoints import router as checkout_router
+from billing.documents.endpoints import profile_router as billing_profile_router
+from billing.documents.endpoints import router as documents_router
+from billing.packages import endpoints as packages
 from billing.providers.sandbox import is_sandbox_available
 from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
@@ -35,8 +45,10 @@ from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.appointments.series_endpoints import router as series_router
 from scheduling.availability.endpoints import router as availability_router
 from scheduling.catalogue.endpoints import router as catalogue_router
+from scheduling.checkout.endpoints import router as credit_router
 from scheduling.feeds.endpoints import public_router as calendars_router
 from scheduling.feeds.endpoints import router as own_feed_router
+from scheduling.quotes.endpoints import router as quotes_router
 from scheduling.waitlist.endpoints import router as waitlist_router
 from tenants.accounts import credentials_endpoints
 from tenants.accounts.dependants_endpoints import router as dependants_router
@@ -50,8 +62,10 @@ from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.web.docs import install_docs
 from todoenbalance.operators import endpoints as operators
 from todoenbalance.operators import password_endpoints as operator_passwords
+from todoenbalance.operators import payment_accounts as operators_payment_accounts
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
+from todoenbalance.operators.provider_event_endpoints import router as provider_events
 
 
 def practice_surface(settings: Settings) -> FastAPI:
@@ -79,7 +93,13 @@ def practice_surface(settings: Settings) -> FastAPI:
         availability_router,
         appointments_router,
         series_router,
+        credit_router,
+        quotes_router,
         checkout_router,
+        packages.products_router,
+        packages.purchases_router,
+        documents_router,
+        billing_profile_router,
         own_feed_router,
         waitlist_router,
     ):
@@ -96,6 +116,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         people.staff_router,
         practice_settings.router,
         sign_in_providers,
+        payment_accounts,
         services.router,
         practitioners.router,
         practitioners_feeds,
@@ -104,9 +125,17 @@ def practice_surface(settings: Settings) -> FastAPI:
         holidays.router,
         staff_appointments.router,
         staff_appointment_terms.router,
+        staff_appointment_money.router,
         staff_series.router,
         group_sessions.router,
+        staff_refunds.router,
         staff_payments.router,
+        staff_packages.products_router,
+        staff_packages.purchases_router,
+        staff_discounts.router,
+        reconciliation.router,
+        staff_documents.router,
+        staff_documents.profiles_router,
         staff_waitlist.router,
         records.router,
     ):
@@ -139,6 +168,8 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operator_passwords.router)
     api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
+    api.include_router(operators_payment_accounts.router)
+    api.include_router(provider_events)
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)

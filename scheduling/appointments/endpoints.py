@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
+from billing.packages.errors import PackageExpiredError
 from scheduling.appointments.errors import (
     AppointmentStateError,
     CancellationTooLateError,
@@ -16,6 +17,7 @@ from scheduling.appointments.errors import (
 )
 from scheduling.appointments.history import STAFF_ONLY, Actor
 from scheduling.appointments.models import AppointmentStatus
+from scheduling.appointments.pricing_errors import MEANS_REFUSALS
 from scheduling.appointments.repository import AppointmentFilter
 from scheduling.appointments.schemas import (
     AppointmentRead,
@@ -25,6 +27,7 @@ from scheduling.appointments.schemas import (
     RescheduleRequest,
 )
 from scheduling.appointments.services import booking, cancelling, moving, quoting, reading
+from scheduling.appointments.services.balances import find_standing, find_standings
 from scheduling.appointments.services.exporting import export_appointment
 from scheduling.appointments.terms_schemas import ChangeRead, History, QuoteRead
 from scheduling.fields import parse_bound
@@ -58,6 +61,7 @@ ToQuery = Annotated[str | None, Query(alias="to", max_length=40, description="St
         SlotNotOfferedError,
         InvalidInputError,
         IdempotencyKeyReusedError,
+        *MEANS_REFUSALS,
     ),
     dependencies=[Depends(client_limited(BOOKING))],
 )
@@ -77,8 +81,9 @@ async def book_appointment(
         location_kind=body.location_kind,
         notes=body.notes,
         dependant_id=body.dependant_id,
+        means=body.means,
     )
-    answer = AppointmentRead.of(appointment)
+    answer = AppointmentRead.of(appointment, await find_standing(session, appointment))
     await once.remember(session, 201, answer)
     return answer
 
@@ -103,13 +108,15 @@ async def list_appointments(
         ends=parse_bound(starts_to, zone, "to"),
     )
     rows, following = await reading.list_appointments(session, wanted, limit=limit, cursor=cursor)
-    return Page(items=[AppointmentRead.of(row) for row in rows], next_cursor=following)
+    standings = await find_standings(session, rows)
+    return Page(items=[AppointmentRead.of(row, standings[row.id]) for row in rows], next_cursor=following)
 
 
 @router.get("/{appointment_id}", responses=responses(NotFoundError))
 async def read_appointment(appointment_id: UUID, client: CurrentClient, session: TenantSessionDep) -> AppointmentRead:
     """One of the caller's appointments."""
-    return AppointmentRead.of(await reading.get_appointment(session, appointment_id, client_id=client.id))
+    row = await reading.get_appointment(session, appointment_id, client_id=client.id)
+    return AppointmentRead.of(row, await find_standing(session, row))
 
 
 @router.post(
@@ -122,6 +129,7 @@ async def read_appointment(appointment_id: UUID, client: CurrentClient, session:
         AppointmentStateError,
         MoveTooLateError,
         SlotNotOfferedError,
+        PackageExpiredError,
         InvalidInputError,
         IdempotencyKeyReusedError,
     ),
@@ -140,7 +148,7 @@ async def reschedule_appointment(
     moved = await moving.reschedule_appointment(
         session, appointment_id, body.starts_at, practitioner_id=body.practitioner_id, client_id=client.id
     )
-    answer = AppointmentRead.of(moved)
+    answer = AppointmentRead.of(moved, await find_standing(session, moved))
     await once.remember(session, 200, answer)
     return answer
 

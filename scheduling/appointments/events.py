@@ -15,6 +15,9 @@ APPOINTMENT_DECLINED = "appointment.declined"
 APPOINTMENT_UNANSWERED = "appointment.unanswered"
 """``{appointment_id, version}``: a request that nobody answered in time."""
 
+APPOINTMENT_LAPSED = "appointment.lapsed"
+"""``{appointment_id}``: its hold ran out, and it was booked with a session of a package or a discount code."""
+
 TIME_FREED = "appointment.time_freed"
 """``{practitioner_id, starts_at, ends_at}`` (RFC 3339): somebody's time can be had again, by those who wait for it."""
 
@@ -32,3 +35,9 @@ APPOINTMENT_REMINDER = "appointment.reminder"
 
 PAYABLE_KIND = "appointment"
 """What billing knows an appointment as."""
+
+BALANCE_KIND = "appointment_balance"
+"""What billing knows the rest of its price as; the ids are the same."""
+
+MONEY_KINDS = (PAYABLE_KIND, BALANCE_KIND)
+"""What is paid of an appointment's price: its deposit (or all of it), and its balance."""

@@ -40,6 +40,8 @@ class ChangeKind(StrEnum):
     """The staff's private notes were changed."""
     ACCEPTED = "accepted"
     """The first in line took the time that was offered; it is to be paid now."""
+    CREDIT_USED = "credit_used"
+    """It is paid for with a session of a package."""
     ATTENDANCE = "attendance"
     """The client said that they will come."""
 

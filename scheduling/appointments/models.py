@@ -56,6 +56,9 @@ class Appointment(TenantBase):
     ``overlapping``: staff put it on top of another on purpose; it takes its time, but may overlap.
     ``series_id`` is common to appointments booked together. ``private_notes`` are the staff's own.
     ``no_show_fee_minor``: what a client who did not come still owes; None if they came, or it was waived.
+
+    What it costs the client is ``price_minor`` less ``discount_minor`` (a code's, or all of it where it is their
+    ``free_first_visit``), or nothing with a credit of ``package_purchase_id``.
     """
 
     __tablename__ = "appointments"
@@ -81,6 +84,7 @@ class Appointment(TenantBase):
         CheckConstraint("hold_kind IN ('payment', 'approval', 'offer')", name="hold_kind"),
         CheckConstraint("refund_cap_percent BETWEEN 0 AND 100", name="refund_cap_percent"),
         CheckConstraint("no_show_fee_minor >= 0", name="no_show_fee_minor"),
+        CheckConstraint("discount_minor BETWEEN 0 AND price_minor", name="discount_minor"),
         Index("ix_appointments_client_id", "client_id", "starts_at"),
         Index("ix_appointments_starts_at", "starts_at", "id"),
         # What availability asks: one person's time from here to there, however much lies behind.
@@ -119,12 +123,20 @@ class Appointment(TenantBase):
     overlapping: Mapped[bool] = mapped_column(server_default=text("false"))
     private_notes: Mapped[str | None]
     no_show_fee_minor: Mapped[MinorUnits | None] = mapped_column(default=None)
+    discount_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    free_first_visit: Mapped[bool] = mapped_column(server_default=text("false"))
+    package_purchase_id: Mapped[UUID | None]
     attendance_confirmed_at: Mapped[datetime | None]
     cancelled_by: Mapped[str | None] = mapped_column(String(10))
     cancelled_at: Mapped[datetime | None]
     cancellation_reason: Mapped[str | None] = mapped_column(String(500))
     version: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    @property
+    def has_means(self) -> bool:
+        """Whether it was booked with something that is given back if it comes to nothing: a session, a code."""
+        return self.package_purchase_id is not None or self.discount_minor > 0
 
 
 class AppointmentChange(TenantBase):

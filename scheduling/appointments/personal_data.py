@@ -9,11 +9,12 @@ from sqlalchemy import delete, select, update
 
 from billing.payments.service import lock_payments_of_client, paid_payables
 from billing.refunds.service import paid_for_payable
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentChange, AppointmentLink, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.services.means import lock_means_of
 from scheduling.appointments.services.quoting import RefundChoice, refund_of
 from scheduling.catalogue.service import get_practitioner, get_service
 from tenants.privacy.port import (
@@ -96,7 +97,7 @@ class AppointmentData:
         visits = [row for row in rows if _is_visit(row)]
         to_come = [row for row in rows if _is_to_come(row) or row.id in person.cancelled_ids]
         others = [row for row in rows if row not in visits and row not in to_come]
-        owed = await paid_payables(session, PAYABLE_KIND, [row.id for row in others])
+        owed = await paid_payables(session, MONEY_KINDS, [row.id for row in others])
         return [
             Treatment(
                 DataClass.VISITS,
@@ -117,7 +118,7 @@ class AppointmentData:
         visits = [row for row in rows if _is_visit(row)]
         kept = await _describe(session, visits, *_OF_THE_STAFF)
         others = [row.id for row in rows if row not in visits and row.id not in person.cancelled_ids]
-        owed = await paid_payables(session, PAYABLE_KIND, others)
+        owed = await paid_payables(session, MONEY_KINDS, others)
         gone = [one for one in others if one not in owed]
         await session.execute(delete(Appointment).where(Appointment.id.in_(gone)))
         mine = select(Appointment.id).where(Appointment.client_id == person.id)
@@ -186,10 +187,11 @@ class AppointmentCancelling:
         await lock_payments_of_client(session, client_id)
         await AppointmentRepository(session).lock_all_of_client(client_id)
         rows = [row for row in await _rows_of(session, client_id) if _is_to_come(row)]
+        await lock_means_of(session, [row.id for row in rows])
         done = [await cancel_appointment(session, row.id, actor=Actor.client(client_id)) for row in rows]
         return [Cancellation(one.appointment.id, one.appointment.starts_at, one.refund) for one in done]
 
 
 async def _would_give_back(session: TenantSession, row: Appointment) -> Money | None:
-    paid = await paid_for_payable(session, PAYABLE_KIND, row.id)
+    paid = await paid_for_payable(session, MONEY_KINDS, row.id)
     return refund_of(paid, row, RefundChoice.POLICY, clock.now()) if paid.captured else None

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.payments.service import request_abandon
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import APPOINTMENT_LAPSED, PAYABLE_KIND
 from scheduling.appointments.history import ChangeKind, record_change
 from scheduling.appointments.models import Appointment, HoldKind
 from scheduling.appointments.repository import AppointmentRepository, ExpiredHold, is_overlap
@@ -24,6 +24,7 @@ from scheduling.appointments.services.announcing import announce_freed, announce
 from scheduling.availability.rules import Person, Rule, Rules
 from scheduling.availability.service import Judgement, Turns, Verdict, judge_start
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.outbox.publish import publish
 
 T = TypeVar("T")
 
@@ -198,6 +199,9 @@ async def tell_of_expiry(session: TenantSession, expired: ExpiredHold | Appointm
     """History and events of a hold that has just become ``expired``."""
     record_change(session, expired.id, ChangeKind.EXPIRED)
     await announce_freed(session, expired.practitioner_id, expired.occupied)
+    if expired.has_means:
+        # Not here: others' packages would be locked while this one's time is being taken.
+        await publish(session, APPOINTMENT_LAPSED, {"appointment_id": str(expired.id)})
     if expired.hold_kind == HoldKind.APPROVAL:
         await announce_unanswered(session, expired.id, expired.version)
 

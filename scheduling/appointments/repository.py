@@ -38,7 +38,8 @@ WITH lapsed AS MATERIALIZED (
 )
 UPDATE appointments a SET status = 'expired', hold_expires_at = NULL
 FROM lapsed WHERE a.id = lapsed.id
-RETURNING a.id, a.version, a.hold_kind, a.practitioner_id, a.occupied
+RETURNING a.id, a.version, a.hold_kind, a.practitioner_id, a.occupied,
+          a.package_purchase_id IS NOT NULL OR a.discount_minor > 0
 """)
 
 
@@ -51,6 +52,7 @@ class ExpiredHold:
     hold_kind: str | None
     practitioner_id: UUID
     occupied: Range[datetime]
+    has_means: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,15 @@ class AppointmentRepository:
             Appointment.hold_kind.is_distinct_from(HoldKind.OFFER),
         )
         return (await self._session.scalar(statement)) or 0
+
+    async def has_any_live(self, client_id: UUID) -> bool:
+        """Whether the client, or anybody they book for, has or had an appointment that did not come to nothing."""
+        is_kept = Appointment.status.in_(
+            (AppointmentStatus.CONFIRMED, AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW)
+        )
+        is_held = (Appointment.status == AppointmentStatus.HELD) & (Appointment.hold_expires_at > clock.now())
+        statement = select(Appointment.id).where(Appointment.client_id == client_id, is_kept | is_held).limit(1)
+        return (await self._session.scalar(statement)) is not None
 
     async def find_all(self, appointment_ids: Collection[UUID]) -> dict[UUID, Appointment]:
         """Those that there are, by id, read anew."""

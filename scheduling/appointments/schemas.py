@@ -4,16 +4,24 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import Liberties
+from scheduling.appointments.services.balances import Standing
 from scheduling.appointments.services.cancelling import Cancellation
+from scheduling.appointments.services.pricing import Means
 from scheduling.appointments.services.quoting import RefundChoice
 from scheduling.appointments.services.reading import awaits_approval, effective_status
 from scheduling.catalogue.schemas import LocationKind
 from scheduling.fields import Instant, Note, Patch, Prose, WebAddress, refuse_null
 from todoenbalance.kit.money import MoneySchema
+
+DiscountCodeText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=40),
+    Field(description="A discount code; not together with a package."),
+]
 
 
 class AppointmentRead(BaseModel):
@@ -29,8 +37,15 @@ class AppointmentRead(BaseModel):
     starts_at: datetime
     ends_at: datetime
     price: MoneySchema
+    discount: MoneySchema = Field(description="By how much the client pays less: a code's doing, or a free visit's.")
+    free_first_visit: bool = Field(default=False, description="It is free because it is the client's first visit.")
+    package_purchase_id: UUID | None = Field(default=None, description="It is paid for with a session of this package.")
     amount_due: MoneySchema = Field(
         description="What is still to be paid for the booking to stand: the deposit or price while `held`, else 0."
+    )
+    paid: MoneySchema | None = Field(default=None, description="What is here of the client's money for it.")
+    balance: MoneySchema | None = Field(
+        default=None, description="What is still owed of its price, the `amount_due` included."
     )
     hold_expires_at: datetime | None
     awaiting_approval: bool = Field(
@@ -47,19 +62,31 @@ class AppointmentRead(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: Appointment, **more: object) -> Self:
-        """From our own row."""
-        computed = {"status", "price", "amount_due", "attendance_confirmed", "awaiting_approval", "no_show_fee"}
+    def of(cls, row: Appointment, standing: Standing | None = None, **more: object) -> Self:
+        """From our own row, and how its money stands (None: not told)."""
+        computed = {
+            "status",
+            "price",
+            "discount",
+            "amount_due",
+            "attendance_confirmed",
+            "awaiting_approval",
+            "no_show_fee",
+        }
         values = {name: getattr(row, name) for name in cls.model_fields if name not in computed and hasattr(row, name)}
         status = effective_status(row)
         if status is not AppointmentStatus.HELD and "hold_kind" in values:
             values["hold_kind"] = None
         fee = row.no_show_fee_minor
         due = row.amount_due_minor if status is AppointmentStatus.HELD else 0
+        if standing is not None:
+            more["paid"] = MoneySchema.of(standing.paid, row.currency)
+            more["balance"] = MoneySchema.of(standing.balance, row.currency)
         return cls(
             **values,
             status=status,
             price=MoneySchema.of(row.price_minor, row.currency),
+            discount=MoneySchema.of(row.discount_minor, row.currency),
             amount_due=MoneySchema.of(due, row.currency),
             awaiting_approval=awaits_approval(row),
             no_show_fee=None if fee is None else MoneySchema.of(fee, row.currency),
@@ -72,6 +99,9 @@ class CancelledAppointment(AppointmentRead):
     """The same after a cancellation. ``refund``: what goes back (amount 0: nothing), null if nothing was paid."""
 
     refund: MoneySchema | None
+    credit_back: bool | None = Field(
+        default=None, description="Whether the session of a package came back; null where it was not booked with one."
+    )
 
     @classmethod
     def after(cls, cancellation: Cancellation) -> Self:
@@ -80,6 +110,7 @@ class CancelledAppointment(AppointmentRead):
         return cls.of(
             cancellation.appointment,
             refund=None if refund is None else MoneySchema.of(refund.amount, refund.currency),
+            credit_back=cancellation.credit_back,
         )
 
 
@@ -116,6 +147,20 @@ class BookingRequest(BaseModel):
     location_kind: LocationKind | None = Field(default=None, description="Default: the service's first.")
     notes: Prose | None = None
     dependant_id: UUID | None = Field(default=None, description="For whom; default: for oneself.")
+    discount_code: DiscountCodeText | None = None
+    use_package: bool = Field(
+        default=False, description="Pay with a session of the client's package that runs out first."
+    )
+    package_purchase_id: UUID | None = Field(default=None, description="Pay with a session of this one.")
+
+    @property
+    def means(self) -> Means:
+        """With what it is to be paid."""
+        return Means(
+            code=self.discount_code,
+            use_package=self.use_package,
+            package_purchase_id=self.package_purchase_id,
+        )
 
 
 class LibertyFields(BaseModel):

@@ -13,6 +13,7 @@ from scheduling.appointments.errors import (
     TooManyHoldsError,
 )
 from scheduling.appointments.history import Actor
+from scheduling.appointments.pricing_errors import MEANS_REFUSALS
 from scheduling.appointments.schemas import CancelRequest
 from scheduling.appointments.series_schemas import (
     SeriesCancelled,
@@ -52,7 +53,9 @@ async def preview_series(body: SeriesRequest, client: CurrentClient, session: Te
     "",
     status_code=201,
     response_model=SeriesRead,
-    responses=responses(*_REFUSALS, SeriesConflictsError, TooManyHoldsError, IdempotencyKeyReusedError),
+    responses=responses(
+        *_REFUSALS, SeriesConflictsError, TooManyHoldsError, IdempotencyKeyReusedError, *MEANS_REFUSALS
+    ),
     dependencies=[Depends(client_limited(BOOKING))],
 )
 async def book_series(

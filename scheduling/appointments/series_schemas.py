@@ -37,6 +37,7 @@ class SeriesRequest(BookingRequest):
             location_kind=self.location_kind,
             notes=self.notes,
             dependant_id=self.dependant_id,
+            means=self.means,
         )
 
     @property

@@ -45,6 +45,9 @@ class QuoteRead(BaseModel):
     kept: MoneySchema
     changes_at: datetime | None = Field(description="The last instant at which this holds; null: it gets no worse.")
     no_show_fee: MoneySchema | None
+    credit_back: bool | None = Field(
+        description="Whether the session of a package would come back; null where it was not booked with one."
+    )
     terms: TermsRead
 
     @classmethod
@@ -55,7 +58,7 @@ class QuoteRead(BaseModel):
             name: None if amount is None else MoneySchema.of(amount.amount, amount.currency)
             for name, amount in amounts.items()
         }
-        as_is = ("can_cancel", "can_move", "cancel_until", "move_until", "percent", "changes_at")
+        as_is = ("can_cancel", "can_move", "cancel_until", "move_until", "percent", "changes_at", "credit_back")
         return cls(**{name: getattr(quote, name) for name in as_is}, **money, terms=TermsRead.of(quote.terms))
 
 

@@ -23,7 +23,10 @@ class Service(TenantBase):
     The terms, fixed on an appointment when it is booked: ``cancel_notice_hours`` and ``move_notice_hours``, until
     when a client may cancel or move it (0: until it begins); ``refund_tiers``, ``[{hours_before, percent}]``, the
     longest first (None: everything until the practice's ``cancellation_notice_hours``, then nothing);
-    ``no_show_fee_minor``. ``position`` orders lists; ``colour`` (``#rrggbb``) is the calendar's.
+    ``free_first_visit``: a client's first appointment in the practice costs nothing if it is one of these.
+    ``no_show_fee_minor``. ``tax_treatment`` is a ``TaxTreatment`` of billing's documents; ``invoice_description`` is
+    what invoices say of it (None: its name), for a name that tells too much. ``position`` orders lists; ``colour``
+    (``#rrggbb``) is the calendar's.
     """
 
     __tablename__ = "services"
@@ -44,6 +47,7 @@ class Service(TenantBase):
         CheckConstraint("move_notice_hours BETWEEN 0 AND 720", name="move_notice_hours"),
         CheckConstraint("no_show_fee_minor >= 0", name="no_show_fee_minor"),
         CheckConstraint("colour ~ '^#[0-9a-f]{6}$'", name="colour"),
+        CheckConstraint("tax_treatment IN ('exempt_health', 'general', 'reduced', 'none')", name="tax_treatment"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -68,6 +72,9 @@ class Service(TenantBase):
     move_notice_hours: Mapped[int] = mapped_column(server_default=text("0"))
     refund_tiers: Mapped[list[dict[str, int]] | None] = mapped_column(JSONB(none_as_null=True))
     no_show_fee_minor: Mapped[MinorUnits | None]
+    free_first_visit: Mapped[bool] = mapped_column(server_default=text("false"))
+    tax_treatment: Mapped[str] = mapped_column(String(20), server_default=text("'exempt_health'"))
+    invoice_description: Mapped[str | None] = mapped_column(String(200))
     colour: Mapped[str | None] = mapped_column(String(7))
     position: Mapped[int] = mapped_column(server_default=text("0"))
     archived: Mapped[bool] = mapped_column(server_default=text("false"))

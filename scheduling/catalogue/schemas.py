@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from billing.documents.taxes import TaxTreatment
 from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner
 from scheduling.fields import Name, Patch, Prose, WebAddress, ZoneName, refuse_null
 from todoenbalance.kit.money import MoneySchema
@@ -100,6 +101,7 @@ class _ServiceFields(BaseModel):
     location_kinds: list[str]
     practitioner_ids: list[UUID]
     requires_approval: bool = Field(description="A booking is a request, which the practice grants or not.")
+    free_first_visit: bool = Field(description="A client's first appointment in the practice is free as one of these.")
     capacity: int | None = Field(description="Seats of each session of a group service; null: one client at a time.")
     colour: str | None
     position: int
@@ -151,6 +153,8 @@ class ServiceAdminRead(_ServiceFields):
     move_notice_hours: int
     refund_tiers: list[RefundTier] | None
     no_show_fee: MoneySchema | None
+    tax_treatment: TaxTreatment
+    invoice_description: str | None = Field(description="What invoices say of it; null: its name.")
     archived: bool
     created_at: datetime
 
@@ -240,6 +244,9 @@ class ServiceCreate(BaseModel):
     move_notice_hours: NoticeHours = 0
     refund_tiers: RefundTiers | None = None
     no_show_fee: MoneySchema | None = None
+    free_first_visit: bool = False
+    tax_treatment: TaxTreatment = TaxTreatment.EXEMPT_HEALTH
+    invoice_description: Name | None = None
     colour: Colour | None = None
     position: Position = 0
     archived: bool = False
@@ -275,6 +282,9 @@ class ServicePatch(Patch):
     move_notice_hours: NoticeHours | None = None
     refund_tiers: RefundTiers | None = None
     no_show_fee: MoneySchema | None = None
+    free_first_visit: bool | None = None
+    tax_treatment: TaxTreatment | None = None
+    invoice_description: Name | None = None
     colour: Colour | None = None
     position: Position | None = None
     archived: bool | None = None
@@ -282,7 +292,16 @@ class ServicePatch(Patch):
     _required = refuse_null(
         *(
             set(ServiceCreate.model_fields)
-            - {"deposit", "max_per_day", "max_per_week", "capacity", "refund_tiers", "no_show_fee", "colour"}
+            - {
+                "deposit",
+                "max_per_day",
+                "max_per_week",
+                "capacity",
+                "refund_tiers",
+                "no_show_fee",
+                "invoice_description",
+                "colour",
+            }
         )
     )
 

@@ -11,13 +11,15 @@ from babel.dates import format_datetime
 
 from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError, RequestUnansweredError
 from billing.payments.models import Payment
-from billing.payments.payables import APPOINTMENT, PaymentOutcome, register_payable_kind
-from billing.payments.service import Payable
+from billing.payments.payables import APPOINTMENT, APPOINTMENT_BALANCE, PaymentOutcome, register_payable_kind
+from billing.payments.service import Payable, request_abandon
 from billing.providers.offline import NAME as OFFLINE
 from scheduling.appointments.errors import OfferOverError
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
+from scheduling.appointments.services.balances import cost_minor, find_standing
 from scheduling.appointments.services.confirming import ConfirmOutcome, confirm_offline, confirm_paid
+from scheduling.appointments.services.means import is_paid_with_credit
 from scheduling.appointments.services.offering import OfferState, accept_offer, accepted_until, state_of
 from scheduling.appointments.services.reading import awaits_approval, effective_status, get_appointment
 from scheduling.catalogue.service import get_service
@@ -68,8 +70,20 @@ class AppointmentPayable:
             raise AppointmentNotPayableError
 
     async def apply(self, session: TenantSession, payment: Payment) -> PaymentOutcome:
-        """In time, or late with the time still free: the appointment is confirmed. Else its money goes back."""
-        return _OUTCOMES[await confirm_paid(session, payment.payable_id)]
+        """In time, or late with the time still free: the appointment is confirmed. Else its money goes back.
+
+        So it does where a session of a package, or its balance, was paid for it meanwhile.
+        """
+        outcome = _OUTCOMES[await confirm_paid(session, payment.payable_id)]
+        if outcome is not PaymentOutcome.CONFIRMED:
+            return outcome
+        appointment = await get_appointment(session, payment.payable_id)
+        paid = (await find_standing(session, appointment)).paid
+        mine = payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
+        if await is_paid_with_credit(session, appointment) or paid - mine >= max(cost_minor(appointment), 1):
+            return PaymentOutcome.PAID_TWICE
+        await request_abandon(session, APPOINTMENT_BALANCE, appointment.id)
+        return outcome
 
 
 _OUTCOMES = {
@@ -116,5 +130,5 @@ async def describe_appointment(session: TenantSession, appointment: Appointment)
 
 
 def register_payable_kinds() -> None:
-    """Let appointments be paid for. Safe to repeat."""
+    """Let what makes a booking stand be paid for. Safe to repeat."""
     register_payable_kind(APPOINTMENT, AppointmentPayable())

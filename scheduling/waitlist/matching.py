@@ -136,7 +136,7 @@ async def _offer_to(session: TenantSession, entry_id: UUID, freed: Freed) -> boo
     if entry is None or entry.status != WaitlistStatus.WAITING:
         return False
     try:
-        await hold_wish(session, _wish(entry, clock.now(), None), takes_turns=True)
+        await hold_wish(session, _wish(entry, clock.now(), None))
         offer = await Offer.load(session, entry.service_id)
     except (NotFoundError, InvalidInputError):  # erased, archived, or for someone they book for no more
         return False

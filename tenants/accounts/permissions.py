@@ -17,10 +17,15 @@ class Permission(StrEnum):
     VIEW_PAYMENTS = "view_payments"
     RECORD_PAYMENTS = "record_payments"
     REFUND_PAYMENTS = "refund_payments"
+    VIEW_DOCUMENTS = "view_documents"
+    ISSUE_DOCUMENTS = "issue_documents"
+    RECTIFY_DOCUMENTS = "rectify_documents"
+    EXPORT_DOCUMENTS = "export_documents"
     VIEW_STATISTICS = "view_statistics"
     VIEW_EMAILS = "view_emails"
     MANAGE_STAFF = "manage_staff"
     MANAGE_SETTINGS = "manage_settings"
+    MANAGE_PAYMENT_ACCOUNTS = "manage_payment_accounts"
     VIEW_AUDIT = "view_audit"
     EXPORT_CLIENTS = "export_clients"
     ERASE_CLIENTS = "erase_clients"
@@ -33,6 +38,8 @@ _RECEPTION = frozenset(
         Permission.VIEW_CLIENTS,
         Permission.VIEW_PAYMENTS,
         Permission.RECORD_PAYMENTS,
+        Permission.VIEW_DOCUMENTS,
+        Permission.ISSUE_DOCUMENTS,
         Permission.VIEW_EMAILS,
     }
 )
@@ -41,6 +48,8 @@ _MANAGER = _RECEPTION | {
     Permission.VIEW_NOTES,
     Permission.MANAGE_CATALOGUE,
     Permission.REFUND_PAYMENTS,
+    Permission.RECTIFY_DOCUMENTS,
+    Permission.EXPORT_DOCUMENTS,
     Permission.VIEW_STATISTICS,
 }
 

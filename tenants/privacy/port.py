@@ -66,10 +66,13 @@ class DataClass(StrEnum):
     BOOKINGS = "bookings"
     PAYMENTS = "payments"
     PROVIDER_EVENTS = "provider_events"
+    DOCUMENTS = "documents"
+    BILLING_PROFILE = "billing_profile"
     MAILS = "mails"
     ANSWERS = "answers"
     CALENDAR_FEEDS = "calendar_feeds"
     WAITLIST = "waitlist"
+    PACKAGES = "packages"
 
 
 class Reason(StrEnum):

@@ -34,6 +34,11 @@ CLASSES: dict[DataClass, dict[str, str]] = {
         "en": "Messages of payment providers about your payments",
         "es": "Mensajes de los proveedores de pago sobre tus pagos",
     },
+    DataClass.DOCUMENTS: {"en": "Receipts and invoices", "es": "Justificantes y facturas"},
+    DataClass.BILLING_PROFILE: {
+        "en": "Billing details: legal name, tax id, address",
+        "es": "Datos de facturación: nombre fiscal, NIF, domicilio",
+    },
     DataClass.MAILS: {"en": "The log of mails to you and about you", "es": "El registro de correos para ti y sobre ti"},
     DataClass.ANSWERS: {
         "en": "Answers kept for a few days so that nothing is booked twice",
@@ -46,6 +51,10 @@ CLASSES: dict[DataClass, dict[str, str]] = {
     DataClass.WAITLIST: {
         "en": "Your places in the waiting list",
         "es": "Tus puestos en la lista de espera",
+    },
+    DataClass.PACKAGES: {
+        "en": "Packages of sessions and discount codes that you used",
+        "es": "Bonos de sesiones y códigos de descuento que usaste",
     },
 }
 

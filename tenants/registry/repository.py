@@ -1,5 +1,6 @@
 """Every query of the registry."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
@@ -28,6 +29,10 @@ class TenantRepository:
         return (
             await self._session.scalars(select(Tenant).where(or_(Tenant.key == name, Tenant.slug == name)))
         ).one_or_none()
+
+    async def list_by_key(self, keys: Collection[str]) -> list[Tenant]:
+        """Those of these keys that there are."""
+        return list((await self._session.scalars(select(Tenant).where(Tenant.key.in_(keys)))).all())
 
     async def find_by_domain(self, hostname: str) -> Tenant | None:
         """By a verified custom host, or None."""

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -158,6 +158,11 @@ async def list_tenants(
 ) -> tuple[list[Tenant], str | None]:
     """A page of practices, newest first."""
     return await TenantRepository(session).page(limit=limit, cursor=cursor)
+
+
+async def tenants_by_key(session: PlatformSession, keys: Collection[str]) -> dict[str, Tenant]:
+    """The practices of these keys; those that are gone are left out."""
+    return {tenant.key: tenant for tenant in await TenantRepository(session).list_by_key(keys)} if keys else {}
 
 
 async def domains_by_tenant(session: PlatformSession, tenants: list[Tenant]) -> dict[UUID, list[str]]:

@@ -36,12 +36,15 @@ def usable_methods(settings: Settings, practice: PracticeSettings) -> list[str]:
 
 
 async def set_method_connected(session: TenantSession, method: str, *, is_connected: bool) -> None:
-    """Say whether the practice's account at the provider ``method`` works; the first time it is offered to clients."""
+    """Say whether the practice's account at the provider ``method`` works; when it begins to, clients are offered it.
+
+    A practice that took it off its list meanwhile is not overruled by hearing again that it works.
+    """
     practice = await get_practice_settings(session, for_update=True)
     connected = [one for one in practice.connected_methods if one != method]
     if is_connected:
         connected.append(method)
-        if method not in practice.payment_methods:
+        if method not in practice.payment_methods and method not in practice.connected_methods:
             practice.payment_methods = [method, *practice.payment_methods]
     if sorted(connected) != sorted(practice.connected_methods):
         practice.connected_methods = connected

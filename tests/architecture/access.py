@@ -22,7 +22,9 @@ GET    /api/v1/admin/appointments/{appointment_id}/cancellation-quote           
 POST   /api/v1/admin/appointments/{appointment_id}/confirm                         OMR
 POST   /api/v1/admin/appointments/{appointment_id}/decline                         OMR
 GET    /api/v1/admin/appointments/{appointment_id}/history                         staff
+POST   /api/v1/admin/appointments/{appointment_id}/receipt                         OMR
 POST   /api/v1/admin/appointments/{appointment_id}/reschedule                      OMR
+POST   /api/v1/admin/appointments/{appointment_id}/use-package                     OMR
 POST   /api/v1/admin/appointments/{appointment_id}/waive-no-show-fee               OM
 GET    /api/v1/admin/audit                                                         O
 POST   /api/v1/admin/auth/accept-invitation                                        anyone
@@ -61,9 +63,29 @@ DELETE /api/v1/admin/blocked-time-slots/{slot_id}                               
 GET    /api/v1/admin/clients                                                       staff
 GET    /api/v1/admin/clients/{client_id}                                           staff
 DELETE /api/v1/admin/clients/{client_id}                                           O fresh
+GET    /api/v1/admin/clients/{client_id}/billing-profile                           OMR
+PUT    /api/v1/admin/clients/{client_id}/billing-profile                           OMR
 GET    /api/v1/admin/clients/{client_id}/dependants                                staff
 GET    /api/v1/admin/clients/{client_id}/erasure                                   O
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
+GET    /api/v1/admin/discounts                                                     OM
+POST   /api/v1/admin/discounts                                                     OM
+GET    /api/v1/admin/discounts/{code_id}                                           OM
+PATCH  /api/v1/admin/discounts/{code_id}                                           OM
+GET    /api/v1/admin/discounts/{code_id}/redemptions                               OM
+GET    /api/v1/admin/documents                                                     OMR
+POST   /api/v1/admin/documents                                                     OMR
+GET    /api/v1/admin/documents/export                                              OM fresh
+GET    /api/v1/admin/documents/issuer                                              O
+PUT    /api/v1/admin/documents/issuer                                              O fresh
+GET    /api/v1/admin/documents/tax-rates                                           O
+PUT    /api/v1/admin/documents/tax-rates                                           O fresh
+GET    /api/v1/admin/documents/waiting                                             OMR
+GET    /api/v1/admin/documents/{document_id}                                       OMR
+GET    /api/v1/admin/documents/{document_id}.html                                  OMR
+GET    /api/v1/admin/documents/{document_id}.pdf                                   OMR
+POST   /api/v1/admin/documents/{document_id}/full-invoice                          OMR
+POST   /api/v1/admin/documents/{document_id}/rectify                               OM fresh
 GET    /api/v1/admin/email-logs                                                    OMR
 GET    /api/v1/admin/erasures                                                      O
 POST   /api/v1/admin/erasures/{erasure_id}/unseal                                  O fresh
@@ -80,11 +102,32 @@ PATCH  /api/v1/admin/group-sessions/{session_id}                                
 POST   /api/v1/admin/group-sessions/{session_id}/cancel                            OMR
 POST   /api/v1/admin/group-sessions/{session_id}/reschedule                        OMR
 GET    /api/v1/admin/holidays                                                      staff
+GET    /api/v1/admin/payment-accounts                                              O
+PUT    /api/v1/admin/payment-accounts/paypal                                       O fresh
+POST   /api/v1/admin/payment-accounts/stripe/connect                               O fresh
+PUT    /api/v1/admin/payment-accounts/stripe/keys                                  O fresh
+POST   /api/v1/admin/payment-accounts/stripe/onboarding-link                       O fresh
+DELETE /api/v1/admin/payment-accounts/{provider}                                   O fresh
+POST   /api/v1/admin/payment-accounts/{provider}/check                             O fresh
+POST   /api/v1/admin/payment-accounts/{provider}/forget                            O fresh
+GET    /api/v1/admin/package-purchases                                             OMR
+POST   /api/v1/admin/package-purchases                                             OMR
+POST   /api/v1/admin/package-purchases/gift                                        OM fresh
+GET    /api/v1/admin/package-purchases/{purchase_id}                               OMR
+POST   /api/v1/admin/package-purchases/{purchase_id}/adjust                        OM fresh
+POST   /api/v1/admin/package-purchases/{purchase_id}/refund                        OM fresh
+GET    /api/v1/admin/packages                                                      staff
+POST   /api/v1/admin/packages                                                      OM
+GET    /api/v1/admin/packages/{package_id}                                         staff
+PATCH  /api/v1/admin/packages/{package_id}                                         OM
 GET    /api/v1/admin/payments                                                      OMR
 GET    /api/v1/admin/payments/{payment_id}                                         OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt                                 OMR
 POST   /api/v1/admin/payments/{payment_id}/receipt/undo                            OMR fresh
 POST   /api/v1/admin/payments/{payment_id}/refund                                  OM fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/handed-over         OMR fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/retry               OM fresh
+POST   /api/v1/admin/payments/{payment_id}/refunds/{refund_id}/withdraw            OM fresh
 GET    /api/v1/admin/practitioners                                                 staff
 POST   /api/v1/admin/practitioners                                                 OM
 GET    /api/v1/admin/practitioners/{practitioner_id}                               staff
@@ -93,6 +136,7 @@ DELETE /api/v1/admin/practitioners/{practitioner_id}                            
 GET    /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
 POST   /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR fresh
 DELETE /api/v1/admin/practitioners/{practitioner_id}/calendar-feed                 OMR
+GET    /api/v1/admin/reconciliation                                                OMR
 GET    /api/v1/admin/recurring-blocked-time-slots                                  staff
 POST   /api/v1/admin/recurring-blocked-time-slots                                  OMR
 GET    /api/v1/admin/recurring-blocked-time-slots/{slot_id}                        staff
@@ -103,6 +147,7 @@ POST   /api/v1/admin/recurring-time-slots                                       
 GET    /api/v1/admin/recurring-time-slots/{slot_id}                                staff
 PATCH  /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
 DELETE /api/v1/admin/recurring-time-slots/{slot_id}                                OMR
+GET    /api/v1/admin/refunds/to-hand-over                                          OMR
 GET    /api/v1/admin/services                                                      staff
 POST   /api/v1/admin/services                                                      OM
 GET    /api/v1/admin/services/{service_id}                                         staff
@@ -139,6 +184,7 @@ POST   /api/v1/appointments/{appointment_id}/cancel                             
 GET    /api/v1/appointments/{appointment_id}/cancellation-quote                    client
 GET    /api/v1/appointments/{appointment_id}/history                               client
 POST   /api/v1/appointments/{appointment_id}/reschedule                            client
+POST   /api/v1/appointments/{appointment_id}/use-package                           client
 POST   /api/v1/auth/email/cancel                                                   anyone
 POST   /api/v1/auth/email/confirm                                                  anyone
 POST   /api/v1/auth/login                                                          anyone
@@ -157,6 +203,16 @@ POST   /api/v1/auth/register                                                    
 POST   /api/v1/auth/sudo                                                           client
 POST   /api/v1/auth/verify-email                                                   anyone
 POST   /api/v1/auth/verify-email/request                                           anyone
+GET    /api/v1/documents                                                           client
+GET    /api/v1/documents/{document_id}                                             client
+GET    /api/v1/documents/{document_id}.html                                        client
+GET    /api/v1/documents/{document_id}.pdf                                         client
+POST   /api/v1/documents/{document_id}/full-invoice                                client
+GET    /api/v1/package-purchases                                                   client
+GET    /api/v1/package-purchases/{purchase_id}                                     client
+GET    /api/v1/packages                                                            anyone
+GET    /api/v1/packages/{package_id}                                               anyone
+POST   /api/v1/packages/{package_id}/buy                                           client
 POST   /api/v1/payments                                                            client
 GET    /api/v1/payments/{payment_id}                                               client
 POST   /api/v1/payments/{payment_id}/confirm                                       client
@@ -183,14 +239,23 @@ DELETE /api/v1/platform/auth/sessions/{session_id}                              
 POST   /api/v1/platform/auth/sudo                                                  operator
 POST   /api/v1/platform/auth/sudo/passkey/options                                  operator
 GET    /api/v1/platform/migrations                                                 operator
+GET    /api/v1/platform/parked-events                                              operator
+POST   /api/v1/platform/parked-events/{parked_id}/assign                           operator fresh
+POST   /api/v1/platform/parked-events/{parked_id}/ignore                           operator fresh
+GET    /api/v1/platform/provider-events                                            operator
 GET    /api/v1/platform/tenants                                                    operator
 POST   /api/v1/platform/tenants                                                    operator fresh
 GET    /api/v1/platform/tenants/{tenant_id}                                        operator
 PATCH  /api/v1/platform/tenants/{tenant_id}                                        operator fresh
+GET    /api/v1/platform/tenants/{tenant_id}/payment-accounts                       operator
+GET    /api/v1/platform/tenants/{tenant_id}/provider-events                        operator
+POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/ignore      operator fresh
+POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/replay      operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/reactivate                             operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/suspend                                operator fresh
 GET    /api/v1/practice                                                            anyone
 GET    /api/v1/practitioners                                                       anyone
+POST   /api/v1/quotes                                                              client
 GET    /api/v1/services                                                            anyone
 GET    /api/v1/time-slots                                                          anyone
 GET    /api/v1/time-slots/days                                                     anyone
@@ -198,6 +263,9 @@ GET    /api/v1/time-slots/next                                                  
 GET    /api/v1/users/me                                                            client
 PATCH  /api/v1/users/me                                                            client
 DELETE /api/v1/users/me                                                            client fresh
+GET    /api/v1/users/me/billing-profile                                            client
+PUT    /api/v1/users/me/billing-profile                                            client
+DELETE /api/v1/users/me/billing-profile                                            client
 GET    /api/v1/users/me/calendar-feed                                              client
 POST   /api/v1/users/me/calendar-feed                                              client fresh
 DELETE /api/v1/users/me/calendar-feed                                              client

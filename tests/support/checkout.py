@@ -18,6 +18,7 @@ from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.confirming import expire_hold
+from scheduling.appointments.services.pricing import NO_MEANS, Means
 from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner, TimeSlot
 from tests.support.events import run_due_events
 from tests.support.practices import SignedIn, make_client
@@ -43,7 +44,9 @@ class Desk:
     opens_at: datetime
     taken: int = field(default=0)
 
-    async def book(self, client: SignedIn | None = None, starts_at: datetime | None = None) -> Appointment:
+    async def book(
+        self, client: SignedIn | None = None, starts_at: datetime | None = None, means: Means = NO_MEANS
+    ) -> Appointment:
         """Hold the next free hour, or a given one."""
         if starts_at is None:
             starts_at = self.opens_at + timedelta(hours=self.taken)
@@ -55,6 +58,7 @@ class Desk:
                 service_id=self.service_id,
                 starts_at=starts_at,
                 practitioner_id=self.practitioner_id,
+                means=means,
             )
 
     async def start(

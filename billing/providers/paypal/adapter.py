@@ -166,7 +166,7 @@ class PayPalProvider:
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
         """The event in a body that PayPal signed for the practice's own webhook."""
         await verification.verify(self._settings, self._access, headers, body)
-        return replace(read_event(body), is_live=self._is_live, delivery_ref=headers.get(verification.TRANSMISSION_ID))
+        return replace(read_event(body), is_live=self._is_live)
 
     async def missed_events(self, since: datetime) -> Sequence[VerifiedEvent]:
         """Events that PayPal could not deliver, as far as it says so."""

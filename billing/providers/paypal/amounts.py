@@ -21,7 +21,7 @@ MAX_UNITS = 9_999_999
 _VALUE = re.compile(r"(-?)([0-9]{1,20})(?:\.([0-9]{1,10}))?")
 
 
-def refusal_of_amount(amount: Money) -> str | None:
+def refusal_of(amount: Money) -> str | None:
     """Why PayPal would not take an amount, as a short code; None if it would."""
     if amount.currency not in CURRENCIES:
         return "currency_not_supported"
@@ -41,7 +41,7 @@ def step_minor(currency: str) -> int:
 
 def to_amount(amount: Money) -> dict[str, str]:
     """PayPal's form of an amount. Raises :class:`ProviderMisconfiguredError` for one that it would not take."""
-    refusal = refusal_of_amount(amount)
+    refusal = refusal_of(amount)
     if refusal is not None:
         raise ProviderMisconfiguredError(f"amount_{refusal}")
     decimals = _decimals(amount.currency)

@@ -32,7 +32,17 @@ _ADDED = {
         "read_at",
     ),
     "refunds": ("retry_of_id", "fee_returned_minor"),
-    "provider_events": ("subject", "account_ref", "is_live", "body_digest", "raw", "failures", "problem"),
+    "provider_events": (
+        "subject",
+        "account_ref",
+        "is_live",
+        "occurred_at",
+        "attempt_id",
+        "body_digest",
+        "raw",
+        "failures",
+        "problem",
+    ),
     "practice_settings": ("connected_methods",),
 }
 
@@ -153,6 +163,8 @@ def upgrade() -> None:
     )
     op.add_column("provider_events", sa.Column("account_ref", sa.String(length=255), nullable=True))
     op.add_column("provider_events", sa.Column("is_live", sa.Boolean(), nullable=True))
+    op.add_column("provider_events", sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("provider_events", sa.Column("attempt_id", sa.Uuid(), nullable=True))
     op.add_column("provider_events", sa.Column("body_digest", sa.String(length=64), nullable=True))
     op.add_column("provider_events", sa.Column("raw", sa.Text(), nullable=True))
     op.add_column("provider_events", sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False))
@@ -174,6 +186,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_up_to", sa.Uuid(), nullable=True),
         sa.Column("checked", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("mended", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("unreadable", sa.Integer(), server_default=sa.text("0"), nullable=False),

@@ -104,7 +104,9 @@ def doctor(as_json: AsJson = False) -> int:
 
 operator_app = typer.Typer(help="Operators of the platform.", no_args_is_help=True)
 tenant_app = typer.Typer(help="Practices.", no_args_is_help=True)
+billing_app = typer.Typer(help="Money and invoices.", no_args_is_help=True)
 keys_app = typer.Typer(help="Secret keys.", no_args_is_help=True)
+app.add_typer(billing_app, name="billing")
 app.add_typer(keys_app, name="keys")
 app.add_typer(operator_app, name="operator")
 app.add_typer(tenant_app, name="tenant")
@@ -222,3 +224,29 @@ def keys_reseal(as_json: AsJson = False) -> int:
     from todoenbalance.cli.keys import run_reseal
 
     return run_reseal(as_json=as_json)
+
+
+@billing_app.command("reconcile")
+def billing_reconcile(
+    tenant: Annotated[
+        str | None, typer.Option(help="One practice's slug or key.  [default: all]", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Compare payments with their providers, mend what can be mended; status 0 only if all of them agree."""
+    from todoenbalance.cli.billing import run_reconcile
+
+    return run_reconcile(tenant, as_json=as_json)
+
+
+@billing_app.command("verify-documents")
+def billing_verify_documents(
+    practice: Annotated[
+        str | None, typer.Argument(help="Only this practice, by slug or key.", metavar="[PRACTICE]")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Hold every issued invoice against its chain of hashes; exit status 1 if anything was changed or is missing."""
+    from todoenbalance.cli.invoices import run_verify_documents
+
+    return run_verify_documents(practice, as_json=as_json)

@@ -108,6 +108,8 @@ class PaymentMode(StrEnum):
 class StripeSettings(BaseModel):
     """The platform's own account at Stripe, through which practices are connected; off without a key.
 
+    ``client_id``: of the platform's Connect application (``ca_…``), by which a connected account is given back; without
+    it a disconnection holds here, and the practice takes access back at Stripe.
     ``webhook_secret``: of the Connect endpoint, which hears of all connected accounts;
     ``platform_webhook_secret``: of the endpoint for the platform's own account. Several secrets, by commas, while
     one is being replaced. ``api_base``: another server in Stripe's place (tests, laptops); refused in production.
@@ -115,6 +117,7 @@ class StripeSettings(BaseModel):
 
     secret_key: SecretStr = SecretStr("")
     publishable_key: str = ""
+    client_id: str = ""
     webhook_secret: SecretStr = SecretStr("")
     platform_webhook_secret: SecretStr = SecretStr("")
     api_base: str | None = None
@@ -211,6 +214,17 @@ class MailSettings(BaseModel):
     sender_name: str = "TODOenBALANCE"
 
 
+class DocumentSettings(BaseModel):
+    """Receipts and invoices. ``transmission``: the adapter that sends records to the tax agency; ``off``: none.
+
+    ``tax_agency``: whose addresses the QR codes carry; its test system does not know real invoices.
+    """
+
+    transmission: str = Field(default="off", pattern=r"^[a-z_]{1,30}$")
+    tax_agency: str = Field(default="", pattern=r"^(production|test|)$", description="default: as the environment is")
+    render_seconds: float = Field(default=10.0, gt=0, description="a PDF that takes longer is given up")
+
+
 class Settings(BaseSettings):
     """Everything the deployment can set. Secrets have no default; start-up fails with what is missing."""
 
@@ -248,6 +262,7 @@ class Settings(BaseSettings):
     outbox: OutboxSettings = OutboxSettings()
     sandbox: SandboxSettings = SandboxSettings()
     mail: MailSettings = MailSettings()
+    documents: DocumentSettings = DocumentSettings()
 
     @field_validator("base_domain")
     @classmethod
@@ -298,6 +313,11 @@ class Settings(BaseSettings):
         """Whether an account of this mode may take payments here: no pretend money in production."""
         chosen = self.providers.allow_test_mode
         return mode == PaymentMode.LIVE or (not self.is_production if chosen is None else chosen)
+
+    @property
+    def tax_agency(self) -> str:
+        """``production`` or ``test``: which of the tax agency's systems QR codes lead to."""
+        return self.documents.tax_agency or ("production" if self.is_production else "test")
 
     @property
     def operators_need_second_factor(self) -> bool:

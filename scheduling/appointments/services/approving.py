@@ -11,6 +11,7 @@ from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_appointment, queue_hold_expiry, tell
 from scheduling.appointments.services.cancelling import end_appointment
 from scheduling.appointments.services.locking import lock_with_practitioner
+from scheduling.appointments.services.means import give_means_back
 from scheduling.appointments.services.reading import awaits_approval, check_owner
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
@@ -67,6 +68,7 @@ async def decline_request(
             return appointment
         raise AppointmentStateError
     await end_appointment(session, appointment, "staff", reason)
+    await give_means_back(session, appointment, actor, "declined")
     record_change(session, appointment.id, ChangeKind.DECLINED, actor)
     await tell(session, appointment.id, appointment.version, APPOINTMENT_DECLINED)
     return appointment

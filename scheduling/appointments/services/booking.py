@@ -11,12 +11,13 @@ from scheduling.appointments.models import Appointment, AppointmentStatus, HoldK
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_appointment, queue_hold_expiry
+from scheduling.appointments.services.pricing import NO_MEANS, Booking, Means, Price, decide_price, due_of
 from scheduling.appointments.terms import Terms
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.catalogue.models import Service
 from scheduling.catalogue.service import get_offered_service
 from scheduling.group_sessions.seats import Attendee, take_seat
-from tenants.accounts.services.client_accounts import hold_client, lock_client
+from tenants.accounts.services.client_accounts import lock_client
 from tenants.accounts.services.dependants import hold_dependant
 from tenants.settings.models import PracticeSettings
 from tenants.settings.service import get_practice_settings
@@ -36,6 +37,7 @@ class Wish:
 
     ``location_kind`` None: the first of the service's places that is possible then. ``dependant_id``: for whom,
     None for the client themselves. ``assigned``: the practitioner was foreseen for "anyone", not chosen.
+    ``means``: with what the client wants to pay less.
     """
 
     client_id: UUID
@@ -45,6 +47,7 @@ class Wish:
     notes: str | None = None
     dependant_id: UUID | None = None
     assigned: bool = False
+    means: Means = NO_MEANS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +74,16 @@ class Offer:
 
     def due_minor(self, price_minor: int) -> int:
         """What must be paid for a booking to stand: the deposit, never more than the price; else the price."""
-        deposit = self.service.deposit_minor
-        return price_minor if deposit is None else min(deposit, price_minor)
+        return due_of(self.service, price_minor)
 
-    def hold_of(self, price_minor: int, starts_at: datetime, *, by_client: bool) -> Hold | None:
-        """What a new booking at that price waits for; None: it is confirmed at once."""
+    def hold_of(self, due_minor: int, starts_at: datetime, *, by_client: bool) -> Hold | None:
+        """What a new booking with so much due waits for; None: it is confirmed at once."""
         now = clock.now()
         if self.service.requires_approval and by_client:
             # Nobody grants what has begun.
             until = min(now + timedelta(hours=self.service.approval_hours), max(starts_at, now))
             return Hold(HoldKind.APPROVAL, until)
-        if self.due_minor(price_minor):
+        if due_minor:
             return Hold(HoldKind.PAYMENT, now + timedelta(minutes=self.settings.hold_minutes))
         return None
 
@@ -97,6 +99,7 @@ async def book_appointment(
     notes: str | None = None,
     dependant_id: UUID | None = None,
     assigned: bool = False,
+    means: Means = NO_MEANS,
     actor: Actor | None = None,
     liberties: Liberties = NO_LIBERTIES,
 ) -> Appointment:
@@ -105,7 +108,8 @@ async def book_appointment(
     ``actor`` is the client unless staff books, who may take ``liberties``. Raises :class:`NotFoundError` (service,
     client), :class:`InvalidInputError` (location, dependant),
     :class:`SlotTakenError`, :class:`SlotNotOfferedError`, :class:`AlreadyBookedError` (a seat),
-    :class:`TooManyHoldsError`; ``ValueError`` for a naive ``starts_at``.
+    :class:`TooManyHoldsError`, and for ``means`` as :func:`~scheduling.appointments.services.pricing.decide_price`;
+    ``ValueError`` for a naive ``starts_at``.
     """
     wish = Wish(
         client_id=client_id,
@@ -115,25 +119,26 @@ async def book_appointment(
         notes=notes,
         dependant_id=dependant_id,
         assigned=assigned,
+        means=means,
     )
     actor = actor or Actor.client(client_id)
-    await hold_wish(session, wish, takes_turns=actor.kind is ActorKind.CLIENT)
+    await hold_wish(session, wish)
     offer = await Offer.load(session, service_id)
     return await place_booking(session, offer, wish, actor, liberties=liberties)
 
 
-async def hold_wish(session: TenantSession, wish: Wish, *, takes_turns: bool) -> None:
+async def hold_wish(session: TenantSession, wish: Wish) -> None:
     """Lock the client's account, first of all locks: an erasure waits for this booking, or this finds it erased.
 
-    ``takes_turns``: nobody else does so meanwhile, because what the client has already is about to be looked at
-    (how many holds, what else at that time).
+    Nobody else books for them meanwhile, because what the client has already is about to be looked at: how many
+    holds, what else at that time, whether this is their first visit.
 
     Raises :class:`NotFoundError`, :class:`InvalidInputError` for a dependant who is not theirs; ``ValueError`` for
     a naive ``starts_at``.
     """
     if wish.starts_at.tzinfo is None:
         raise ValueError("starts_at needs an offset")
-    await (lock_client if takes_turns else hold_client)(session, wish.client_id)
+    await lock_client(session, wish.client_id)
     if wish.dependant_id is not None:
         await hold_dependant(session, wish.client_id, wish.dependant_id)
 
@@ -157,13 +162,16 @@ async def place_booking(
     by_client = actor.kind is ActorKind.CLIENT
     asked = offer.rules if wish.practitioner_id is None else offer.rules.of_people([wish.practitioner_id])
     prices = [one.price_minor for one in asked.people.values()]
-    waits = offer.service.requires_approval or any(offer.due_minor(price) for price in prices)
+    is_due = not wish.means.wants_package and any(offer.due_minor(price) for price in prices)
+    waits = offer.service.requires_approval or is_due
     if waits and by_client and await AppointmentRepository(session).count_holds(wish.client_id) >= MAX_HOLDS:
         raise TooManyHoldsError
 
     async def write(place: Place) -> Appointment:
-        needed = hold or offer.hold_of(place.price_minor, wish.starts_at, by_client=by_client)
-        appointment = new_appointment(offer, wish, place, needed)
+        appointment_id = new_id()
+        price = await settle_price(session, offer.service, wish, place.price_minor, appointment_id, actor)
+        needed = hold or offer.hold_of(price.due_minor, wish.starts_at, by_client=by_client)
+        appointment = new_appointment(offer, wish, place, needed, price, appointment_id)
         appointment.series_id = series_id
         await AppointmentRepository(session).add(appointment)
         return appointment
@@ -189,12 +197,29 @@ async def place_booking(
     return appointment
 
 
-def new_appointment(offer: Offer, wish: Wish, place: Place, hold: Hold | None) -> Appointment:
+async def settle_price(
+    session: TenantSession, service: Service, wish: Wish, listed_minor: int, appointment_id: UUID, actor: Actor
+) -> Price:
+    """What the booking costs its client; takes the credit and the code that it is paid or lowered with."""
+    return await decide_price(
+        session,
+        service,
+        wish.client_id,
+        listed_minor,
+        wish.starts_at,
+        wish.means,
+        booking=Booking(appointment_id, actor),
+    )
+
+
+def new_appointment(
+    offer: Offer, wish: Wish, place: Place, hold: Hold | None, price: Price, appointment_id: UUID
+) -> Appointment:
     """The row of a booking, with the price and the terms of this moment."""
     service = offer.service
     terms = Terms.offered(service, offer.settings)
     return Appointment(
-        id=new_id(),
+        id=appointment_id,
         service_id=service.id,
         practitioner_id=place.practitioner_id,
         client_id=wish.client_id,
@@ -205,7 +230,10 @@ def new_appointment(offer: Offer, wish: Wish, place: Place, hold: Hold | None) -
         occupied=place.occupied,
         currency=service.currency,
         price_minor=place.price_minor,
-        amount_due_minor=offer.due_minor(place.price_minor),
+        amount_due_minor=price.due_minor,
+        discount_minor=price.discount_minor,
+        free_first_visit=price.is_free_first_visit,
+        package_purchase_id=price.package_purchase_id,
         hold_expires_at=hold.expires_at if hold else None,
         hold_kind=hold.kind if hold else None,
         location_kind=place.location_kind,

@@ -14,6 +14,7 @@ from scheduling.appointments.placement import retire_expired_holds, tell_of_expi
 from scheduling.appointments.repository import AppointmentRepository, is_overlap
 from scheduling.appointments.services.announcing import announce_appointment
 from scheduling.appointments.services.locking import lock_with_practitioner
+from scheduling.appointments.services.means import take_means_again
 from scheduling.appointments.services.reading import KEPT, effective_status, has_lapsed
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.availability.service import is_still_free
@@ -21,6 +22,10 @@ from scheduling.group_sessions.seats import has_room_for
 from tenants.accounts.services.client_accounts import is_erased
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+
+
+class _MeansGoneError(Exception):
+    """The session or the discount of a lapsed appointment is not to be had any more; rolls the savepoint back."""
 
 
 class ConfirmOutcome(StrEnum):
@@ -50,6 +55,11 @@ async def confirm_offline(session: TenantSession, appointment_id: UUID, *, actor
     Raises :class:`NotFoundError`.
     """
     return await _confirm(session, appointment_id, "offline", actor)
+
+
+async def confirm_with_credit(session: TenantSession, appointment_id: UUID, *, actor: Actor) -> ConfirmOutcome:
+    """A session of a package was taken for it: the same rules. Raises :class:`NotFoundError`."""
+    return await _confirm(session, appointment_id, "package", actor)
 
 
 async def _confirm(session: TenantSession, appointment_id: UUID, how: str, actor: Actor = SYSTEM) -> ConfirmOutcome:
@@ -84,11 +94,13 @@ async def _retake(session: TenantSession, appointment: Appointment) -> bool:
         return False
     try:
         async with session.begin_nested():
+            if not await take_means_again(session, appointment):
+                raise _MeansGoneError
             appointment.status = AppointmentStatus.CONFIRMED
             appointment.hold_expires_at = None
             await AppointmentRepository(session).flush()
-    except IntegrityError as error:
-        if not is_overlap(error):
+    except (IntegrityError, _MeansGoneError) as error:
+        if isinstance(error, IntegrityError) and not is_overlap(error):
             raise
         await AppointmentRepository(session).lock(appointment.id)
         return False

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from billing.payments.service import lock_payments_of_payable
 from scheduling.appointments.errors import LinkEndedError
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentLink, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
@@ -103,7 +103,7 @@ async def cancel_by_link(session: TenantSession, token: str) -> Cancellation:
     Raises :class:`LinkEndedError`, and as :func:`cancel_appointment` does; the caller rolls back then.
     """
     row = await _find(session, token, LinkAction.CANCEL)
-    await lock_payments_of_payable(session, PAYABLE_KIND, row.appointment_id)
+    await lock_payments_of_payable(session, MONEY_KINDS, row.appointment_id)
     appointment = await AppointmentRepository(session).lock(row.appointment_id)
     row = await _lock(session, row.id)
     if appointment is None or row.used_at is not None or not _holds(row, appointment):

@@ -12,6 +12,7 @@ from scheduling.appointments.models import Appointment, AppointmentStatus, HoldK
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_appointment, announce_freed, queue_hold_expiry, tell
+from scheduling.appointments.services.means import check_valid_then
 from scheduling.appointments.services.quoting import refusal_to_cancel, refusal_to_move
 from scheduling.appointments.services.reading import check_owner, get_appointment
 from scheduling.appointments.terms import WHOLE, percent_back
@@ -37,7 +38,8 @@ async def reschedule_appointment(
     terms stay as booked. ``client_id``: only if it is this client's, only with the notice they agreed to, and to
     nobody dearer (:func:`within_reach`). Raises
     :class:`NotFoundError`, :class:`AppointmentStateError`, :class:`SlotTakenError`,
-    :class:`SlotNotOfferedError`, :class:`AlreadyBookedError` (a seat); ``ValueError`` for a naive ``starts_at``.
+    :class:`SlotNotOfferedError`, :class:`AlreadyBookedError` (a seat), :class:`PackageExpiredError` (a client, beyond
+    the end of the package that it is booked with); ``ValueError`` for a naive ``starts_at``.
     """
     if starts_at.tzinfo is None:
         raise ValueError("starts_at needs an offset")
@@ -48,6 +50,7 @@ async def reschedule_appointment(
         return appointment
     rules = await load_rules(session, appointment.service_id, include_archived=True)
     if by_client:
+        await check_valid_then(session, appointment, starts_at)
         rules = within_reach(rules, appointment)
     before = {"from": appointment.starts_at.isoformat(), "from_practitioner_id": str(appointment.practitioner_id)}
 

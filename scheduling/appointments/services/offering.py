@@ -11,7 +11,7 @@ from uuid import UUID
 
 from billing.payments.service import lock_payments_of_payable
 from scheduling.appointments.errors import OfferOverError
-from scheduling.appointments.events import APPOINTMENT_CONFIRMED, APPOINTMENT_REQUESTED, PAYABLE_KIND
+from scheduling.appointments.events import APPOINTMENT_CONFIRMED, APPOINTMENT_REQUESTED, MONEY_KINDS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
 from scheduling.appointments.repository import AppointmentRepository
@@ -57,7 +57,7 @@ def state_of(appointment: Appointment | None) -> OfferState:
 
 async def lock_offer(session: TenantSession, appointment_id: UUID) -> Appointment | None:
     """An offered time, locked after its payments and its practitioner; None if it is not there any more."""
-    await lock_payments_of_payable(session, PAYABLE_KIND, appointment_id)
+    await lock_payments_of_payable(session, MONEY_KINDS, appointment_id)
     try:
         return await lock_with_practitioner(session, appointment_id)
     except NotFoundError:

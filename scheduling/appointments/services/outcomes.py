@@ -5,10 +5,11 @@ from uuid import UUID
 from billing.payments.service import lock_payments_of_payable
 from billing.refunds.service import Paid
 from scheduling.appointments.errors import AppointmentStateError
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
+from scheduling.appointments.services.means import is_paid_with_credit, spend_means
 from scheduling.appointments.services.reading import KEPT, check_owner
 from scheduling.appointments.terms import Terms
 from todoenbalance.kit import clock
@@ -21,11 +22,12 @@ async def record_outcome(
 ) -> Appointment:
     """Say that the client came (``completed``) or did not (``no_show``), once the appointment has begun.
 
-    Who did not come owes the fee of the terms, less what is here of what they paid. The one may be corrected to
+    Who did not come owes the fee of the terms, less what is here of what they paid; with a session of a package that
+    session is gone, and stands for the fee. The one may be corrected to
     the other, and the fee with it. Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
     """
     check_owner(await AppointmentRepository(session).find(appointment_id), None)
-    paid = Paid.of(await lock_payments_of_payable(session, PAYABLE_KIND, appointment_id))
+    paid = Paid.of(await lock_payments_of_payable(session, MONEY_KINDS, appointment_id))
     appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), None)
     if appointment.status not in KEPT or appointment.starts_at > clock.now():
         raise AppointmentStateError
@@ -36,12 +38,14 @@ async def record_outcome(
     if status == AppointmentStatus.NO_SHOW:
         # Once waived it stays so, however often the outcome is corrected.
         waived = await AppointmentRepository(session).find_change(appointment_id, ChangeKind.FEE_WAIVED)
-        appointment.no_show_fee_minor = _fee_left(appointment, paid) if waived is None else None
+        is_owed = waived is None and not await is_paid_with_credit(session, appointment)
+        appointment.no_show_fee_minor = _fee_left(appointment, paid) if is_owed else None
         record_change(
             session, appointment.id, ChangeKind.NO_SHOW, actor, no_show_fee_minor=appointment.no_show_fee_minor
         )
     else:
         record_change(session, appointment.id, ChangeKind(status), actor)
+    await spend_means(session, appointment, actor, status)
     return appointment
 
 

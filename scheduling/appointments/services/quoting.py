@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from billing.refunds.service import Paid, paid_for_payable
 from scheduling.appointments.errors import AppointmentStateError, CancellationTooLateError, MoveTooLateError
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
+from scheduling.appointments.services.means import is_paid_with_credit
 from scheduling.appointments.services.reading import MOVABLE, effective_status
 from scheduling.appointments.terms import WHOLE, Terms, falls_at, percent_back
 from todoenbalance.kit import clock
@@ -30,6 +31,7 @@ class Quote:
 
     ``cancel_until`` and ``move_until`` are the client's last instants to do it themselves (None: it is over).
     ``changes_at``: the last instant at which this holds, None if it gets no worse before the beginning.
+    ``credit_back``: whether the session of a package would come back, None where it was not booked with one.
     """
 
     can_cancel: bool
@@ -43,12 +45,13 @@ class Quote:
     changes_at: datetime | None
     no_show_fee: Money | None
     terms: Terms
+    credit_back: bool | None = None
 
 
 async def quote_cancellation(session: TenantSession, appointment: Appointment, *, by_client: bool = True) -> Quote:
     """What the client's cancelling now would give back; ``by_client``: whether it is them who may, or staff."""
     now, terms = clock.now(), Terms.of(appointment)
-    paid = await paid_for_payable(session, PAYABLE_KIND, appointment.id)
+    paid = await paid_for_payable(session, MONEY_KINDS, appointment.id)
     percent = share_back(appointment, RefundChoice.POLICY, now)
     refund, currency = paid.share(percent), appointment.currency
     can_cancel = refusal_to_cancel(appointment, now, by_client=by_client) is None
@@ -66,6 +69,7 @@ async def quote_cancellation(session: TenantSession, appointment: Appointment, *
         changes_at=_changes_at(appointment, terms, now) if can_cancel else None,
         no_show_fee=None if fee is None else Money(fee, currency),
         terms=terms,
+        credit_back=percent == WHOLE if await is_paid_with_credit(session, appointment) else None,
     )
 
 
@@ -75,6 +79,11 @@ def share_back(appointment: Appointment, choice: RefundChoice, now: datetime) ->
         return WHOLE if choice is RefundChoice.FULL else 0
     # What was never confirmed was never had: its money goes back whatever the notice.
     return WHOLE if appointment.status == AppointmentStatus.HELD else percent_back(appointment, now)
+
+
+def is_whole(appointment: Appointment, choice: RefundChoice, now: datetime) -> bool:
+    """Whether everything comes back by that choice, and with it a session or a code, which can't be parted."""
+    return share_back(appointment, choice, now) == WHOLE
 
 
 def refund_of(paid: Paid, appointment: Appointment, choice: RefundChoice, now: datetime) -> Money:

@@ -31,6 +31,7 @@ from scheduling.appointments.services.booking import (
     check_location,
     hold_wish,
     new_appointment,
+    settle_price,
     tell_of_booking,
 )
 from scheduling.availability.rules import Rule
@@ -107,7 +108,7 @@ async def preview_series(
     """
     offer = await Offer.load(session, service_id)
     plan = (await _plans(session, offer, wish, pattern, liberties))[0]
-    _check_payable(offer, plan, by_client=by_client)
+    _check_payable(offer, plan, wish, by_client=by_client)
     return plan
 
 
@@ -123,15 +124,16 @@ async def book_series(
     """Book all dates with one practitioner, or none.
 
     What is to be paid is paid at the visits: a series of a client's own needs a practice that takes that, and
-    staff's stands at once. Where the service wants approval, each date a client books is a request. Raises
-    :class:`SeriesConflictsError`, :class:`SeriesNotOfferedError`, :class:`SeriesNeedsPaymentError`,
-    :class:`SlotNotOfferedError` (nobody offers it), :class:`TooManyHoldsError`, and as booking does.
+    staff's stands at once. With a package each date takes one of its sessions. Where the service wants approval,
+    each date a client books is a request. Raises :class:`SeriesConflictsError`, :class:`SeriesNotOfferedError`,
+    :class:`SeriesNeedsPaymentError`, :class:`SlotNotOfferedError` (nobody offers it), :class:`TooManyHoldsError`,
+    and as booking does.
     """
     by_client = actor.kind is ActorKind.CLIENT
-    await hold_wish(session, wish, takes_turns=by_client)
+    await hold_wish(session, wish)
     offer = await Offer.load(session, service_id)
     plans = await _plans(session, offer, wish, pattern, liberties)
-    _check_payable(offer, plans[0], by_client=by_client)
+    _check_payable(offer, plans[0], wish, by_client=by_client)
     if offer.service.requires_approval and by_client:
         holds = await AppointmentRepository(session).count_holds(wish.client_id)
         if holds + len(plans[0].items) > MAX_HOLDS:
@@ -178,9 +180,9 @@ def _as_it_is(date: Occurrence, judgement: Judgement) -> Judgement:
     return judgement if date.exists else Judgement((Rule.OPENING_HOURS,))
 
 
-def _check_payable(offer: Offer, plan: Plan, *, by_client: bool) -> None:
+def _check_payable(offer: Offer, plan: Plan, wish: Wish, *, by_client: bool) -> None:
     is_due = by_client and not offer.service.requires_approval and offer.due_minor(plan.price_minor) > 0
-    if is_due and OFFLINE not in offer.settings.payment_methods:
+    if is_due and not wish.means.wants_package and OFFLINE not in offer.settings.payment_methods:
         raise SeriesNeedsPaymentError
 
 
@@ -227,7 +229,10 @@ async def _take_all(
         mine = replace(wish, starts_at=item.starts_at)
 
         async def write(place: Place, mine: Wish = mine) -> Appointment:
-            appointment = new_appointment(offer, mine, place, _hold_of(offer, place, actor))
+            appointment_id = new_id()
+            price = await settle_price(session, offer.service, mine, place.price_minor, appointment_id, actor)
+            hold = _hold_of(offer, place, actor)
+            appointment = new_appointment(offer, mine, place, hold, price, appointment_id)
             appointment.series_id = series_id
             await repository.add(appointment)
             return appointment

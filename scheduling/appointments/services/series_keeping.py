@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from billing.payments.service import lock_payments_of_payable
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.cancelling import Cancellation, cancel_appointment
+from scheduling.appointments.services.means import lock_means_of
 from scheduling.appointments.services.reading import MOVABLE
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -49,9 +50,10 @@ async def cancel_series(
     ids = sorted(row.id for row in rows)
     # All payments before all appointments, both in order: a payment that is settling then waits for nothing of ours.
     for one in ids:
-        await lock_payments_of_payable(session, PAYABLE_KIND, one)
+        await lock_payments_of_payable(session, MONEY_KINDS, one)
     for one in ids:
         await AppointmentRepository(session).lock(one)
+    await lock_means_of(session, ids)
     return [await _cancel(session, row, actor, client_id, reason) for row in rows if is_to_come(row)]
 
 

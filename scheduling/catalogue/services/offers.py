@@ -25,6 +25,8 @@ _AUDITED = (
     "move_notice_hours",
     "refund_tiers",
     "no_show_fee",
+    "free_first_visit",
+    "tax_treatment",
     "archived",
 )
 

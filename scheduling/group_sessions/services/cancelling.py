@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from billing.payments.service import list_payment_ids, lock_payments_of_payables
-from scheduling.appointments.events import PAYABLE_KIND
+from scheduling.appointments.events import MONEY_KINDS
 from scheduling.appointments.history import Actor
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.announcing import announce_freed
 from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.services.means import lock_means_of
 from scheduling.appointments.services.reading import MOVABLE
 from scheduling.group_sessions.announcing import announce_session
 from scheduling.group_sessions.events import GROUP_SESSION_CANCELLED
@@ -50,6 +51,7 @@ async def cancel_session(
     repository = GroupSessionRepository(session)
     await repository.flush()
     seats = [seat.id for seat in await repository.lock_live_seats(group_id) if seat.status in MOVABLE]
+    await lock_means_of(session, seats)
     done = [await cancel_appointment(session, one, actor=actor, reason=reason, with_session=True) for one in seats]
     await announce_session(session, group, GROUP_SESSION_CANCELLED)
     await announce_freed(session, group.practitioner_id, group.occupied)
@@ -65,14 +67,14 @@ async def _lock_all(session: TenantSession, group_id: UUID) -> GroupSession:
     while True:
         practitioner_id = (await get_session(session, group_id)).practitioner_id
         savepoint = await session.begin_nested()
-        payments = await lock_payments_of_payables(session, PAYABLE_KIND, await repository.list_live_seat_ids(group_id))
+        payments = await lock_payments_of_payables(session, MONEY_KINDS, await repository.list_live_seat_ids(group_id))
         await AppointmentRepository(session).lock_practitioner(practitioner_id)
         group = await repository.lock(group_id)
         if group is None:
             raise NotFoundError
         seats = [seat.id for seat in await repository.lock_live_seats(group_id)]
         if group.practitioner_id == practitioner_id and payments.issuperset(
-            await list_payment_ids(session, PAYABLE_KIND, seats)
+            await list_payment_ids(session, MONEY_KINDS, seats)
         ):
             await savepoint.commit()
             return group

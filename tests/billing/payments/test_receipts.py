@@ -11,8 +11,10 @@ from billing.payments.errors import (
 )
 from billing.payments.models import Payment, PaymentStatus
 from billing.payments.receipts import ReceiptKind, record_offline_receipt, undo_offline_receipt
+from billing.refunds.by_hand import HandoverKind, list_to_hand_over, record_handover
 from billing.refunds.service import request_refund
 from tests.support.checkout import PRICE, Desk
+from todoenbalance.kit.ids import new_id
 
 
 @pytest.fixture
@@ -97,9 +99,16 @@ class TestUndo:
 
 
 class TestRefund:
-    async def test_by_hand_is_recorded(self, desk: Desk, owed: PaymentRead) -> None:
+    async def test_by_hand_waits_until_staff_have_handed_it_over(self, desk: Desk, owed: PaymentRead) -> None:
         await record(desk, owed)
         await desk.cancel(await desk.appointment(owed.appointment_id))
         await desk.run()
+        [refund] = await desk.refunds(owed.id)
+        assert (refund.status, await desk.ledger(owed.id)) == ("pending", [("receipt_cash", PRICE)])
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            assert [one.id for one in (await list_to_hand_over(session))[0]] == [refund.id]
+            for _ in range(2):  # the second time it answers the same
+                await record_handover(session, refund.id, HandoverKind.CASH, staff_id=new_id(), note="en mano")
+            assert (await list_to_hand_over(session))[0] == []
         assert (await desk.payment(owed.id)).status == PaymentStatus.REFUNDED
         assert await desk.ledger(owed.id) == [("receipt_cash", PRICE), ("refund", -PRICE)]

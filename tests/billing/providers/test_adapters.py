@@ -66,7 +66,7 @@ class TestEveryAdapter:
         if provider.capabilities().webhooks:
             return
         with pytest.raises(UnsupportedError):
-            provider.read_webhook({}, b"{}")
+            await provider.read_webhook({}, b"{}")
 
 
 @pytest.fixture
@@ -134,9 +134,9 @@ class TestOffline:
         assert started.provider_ref.replace("-", "").isalnum()
         assert started.next_action is None
 
-    async def test_a_refund_is_recorded(self) -> None:
+    async def test_a_refund_waits_for_whoever_hands_it_over(self) -> None:
         result = await OfflineProvider().refund(refund_of("X"))
-        assert (result.state, result.provider_status) == (RefundState.SUCCEEDED, "recorded")
+        assert (result.state, result.provider_status) == (RefundState.PENDING, "to_hand_over")
 
     async def test_there_is_nobody_to_ask(self) -> None:
         provider = OfflineProvider()

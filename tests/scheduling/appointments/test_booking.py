@@ -79,7 +79,8 @@ class TestBooking:
         made = answer.json()
         assert set(made) == {
             "id", "status", "service_id", "practitioner_id", "client_id", "dependant_id", "group_session_id",
-            "starts_at", "ends_at", "price", "amount_due", "hold_expires_at", "location_kind", "meeting_url",
+            "starts_at", "ends_at", "price", "discount", "free_first_visit", "package_purchase_id", "paid", "balance",
+            "amount_due", "hold_expires_at", "location_kind", "meeting_url",
             "notes", "created_at", "awaiting_approval", "no_show_fee", "series_id", "attendance_confirmed",
         }  # fmt: skip
         assert made["status"] == "confirmed"

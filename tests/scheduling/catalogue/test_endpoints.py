@@ -42,6 +42,7 @@ async def test_the_catalogue_shows_what_is_offered_and_hides_what_is_archived(
                     {"id": str(here.id), "price": {"amount": 6000, "currency": "EUR"}, "duration_minutes": 60}
                 ],
                 "requires_approval": False,
+                "free_first_visit": False,
                 "capacity": None,
                 "colour": None,
                 "position": 0,

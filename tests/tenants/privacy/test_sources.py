@@ -19,7 +19,7 @@ NOT_ABOUT_CLIENTS = {
     "services", "practitioners", "service_practitioners", "recurring_time_slots", "time_slots", "blocked_time_slots",
     "practice_settings", "staff", "totp_authenticators", "recovery_codes", "passkeys", "social_provider_accounts",
     "recurring_blocked_time_slots", "external_calendars", "external_busy_times", "group_sessions", "payment_accounts",
-    "reconciliations",
+    "reconciliations", "issuer_profiles", "tax_rates", "document_series", "packages", "discount_codes",
 }  # fmt: skip
 
 

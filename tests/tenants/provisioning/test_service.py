@@ -78,7 +78,7 @@ class TestANewPractice:
             "roles": 1,
             "schemas": 1,
             "tenants": 1,
-            "events": 2,  # the invitation, and what it does every day
+            "events": 3,  # the invitation, its housekeeping, and its books
         }
 
     @pytest.mark.parametrize(

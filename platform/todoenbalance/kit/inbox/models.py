@@ -37,6 +37,8 @@ class ProviderEvent(TenantBase):
     subject: Mapped[str] = mapped_column(String(20), server_default=text("'payment'"))
     account_ref: Mapped[str | None] = mapped_column(String(255))
     is_live: Mapped[bool | None]
+    occurred_at: Mapped[datetime | None]
+    attempt_id: Mapped[UUID | None]
     body_digest: Mapped[str | None] = mapped_column(String(64))
     raw: Mapped[str | None] = mapped_column(Text)
     failures: Mapped[int] = mapped_column(server_default=text("0"))

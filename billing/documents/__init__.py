@@ -1,0 +1,1 @@
+"""Receipts and invoices: numbered, chained, immutable, printed in the client's language."""

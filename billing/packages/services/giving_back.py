@@ -1,0 +1,104 @@
+"""Giving a package back: its unused sessions are revoked, and their worth goes back as money.
+
+Locks: the purchase's payments, then the purchase.
+"""
+
+from uuid import UUID
+
+from billing.packages.errors import PackageNotRefundableError
+from billing.packages.events import PAYABLE_KIND
+from billing.packages.ledger import SYSTEM, By, balance_of, write_entry
+from billing.packages.models import CreditKind, PackagePurchase, PurchaseStatus, RefundRule
+from billing.packages.repository import PackageRepository
+from billing.payments.service import lock_payments_of_payable
+from billing.refunds.service import RefundCause, refundable_minor, request_refund
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
+from todoenbalance.kit.money import Money
+
+GIVEN_BACK, MONEY_LEFT = "given_back", "money_left"
+"""Causes of revoking: somebody gave the package back, or its money went in another way (a refund, a dispute)."""
+_FOR_MONEY = (GIVEN_BACK, MONEY_LEFT)
+
+
+def worth_minor(price_minor: int, sessions: int, count: int) -> int:
+    """What ``count`` of a package's sessions are worth: each the same, but for what does not divide evenly.
+
+    Rounded down, so that the last session carries the remainder and all of them are worth the price exactly.
+    """
+    return price_minor * count // sessions
+
+
+async def quote_refund(session: TenantSession, purchase: PackagePurchase) -> tuple[int, Money]:
+    """How many sessions would be revoked if it was given back now, and for how much; certain only under its lock."""
+    available = (await balance_of(session, purchase.id)).available
+    before = await PackageRepository(session).count_revoked(purchase.id, _FOR_MONEY)
+    paid = min(available, max(purchase.sessions - before, 0))
+    amount = worth_minor(purchase.price_minor, purchase.sessions, before + paid) - worth_minor(
+        purchase.price_minor, purchase.sessions, before
+    )
+    if purchase.refund_rule != RefundRule.PROPORTIONAL:
+        amount = 0
+    return available, Money(amount, purchase.currency)
+
+
+async def give_back_package(
+    session: TenantSession, purchase_id: UUID, by: By, *, reason: str | None = None
+) -> tuple[PackagePurchase, Money]:
+    """Revoke what is unused and promise its worth back, newest payment first; the queue does it after the commit.
+
+    Sessions that are booked stay booked. Raises :class:`NotFoundError`, :class:`PackageNotRefundableError`.
+    """
+    payments = await lock_payments_of_payable(session, PAYABLE_KIND, purchase_id)
+    purchase = await PackageRepository(session).find_purchase(purchase_id, for_update=True)
+    if purchase is None:
+        raise NotFoundError
+    count, money = await quote_refund(session, purchase)
+    left = money.amount
+    if count == 0 or left == 0 or sum(refundable_minor(one) for one in payments) < left:
+        raise PackageNotRefundableError
+    await write_entry(session, purchase, CreditKind.REVOKED, by, cause=GIVEN_BACK, count=count, reason=reason)
+    for payment in reversed(payments):
+        part = min(left, refundable_minor(payment))
+        if part:
+            await request_refund(
+                session,
+                payment.id,
+                part,
+                reason,
+                cause=RefundCause.STAFF if by.kind == "staff" else RefundCause.CANCELLATION,
+                requested_by_kind=by.kind,
+                requested_by_id=by.id,
+            )
+            left -= part
+    await _close_if_empty(session, purchase)
+    return purchase, money
+
+
+async def follow_money(session: TenantSession, purchase_id: UUID) -> int:
+    """Revoke the unused sessions whose money is gone again; answers how many. Harmless to repeat.
+
+    For refunds of the payment itself and for lost disputes, which are refunds, too. What is booked stays booked.
+    """
+    payments = await lock_payments_of_payable(session, PAYABLE_KIND, purchase_id)
+    purchase = await PackageRepository(session).find_purchase(purchase_id, for_update=True)
+    if purchase is None or purchase.granted_at is None or purchase.price_minor == 0:
+        return 0
+    kept = sum(one.captured_minor - one.refunded_minor for one in payments)
+    gone = max(purchase.price_minor - kept, 0)
+    covered = purchase.sessions * min(gone, purchase.price_minor) // purchase.price_minor
+    before = await PackageRepository(session).count_revoked(purchase.id, _FOR_MONEY)
+    count = min((await balance_of(session, purchase.id)).available, max(covered - before, 0))
+    if count:
+        await write_entry(session, purchase, CreditKind.REVOKED, SYSTEM, cause=MONEY_LEFT, count=count)
+        await _close_if_empty(session, purchase)
+    return count
+
+
+async def _close_if_empty(session: TenantSession, purchase: PackagePurchase) -> None:
+    balance = await balance_of(session, purchase.id)
+    if balance.available == 0 and balance.reserved == 0:
+        purchase.status = PurchaseStatus.REVOKED
+    purchase.updated_at = clock.now()
+    await PackageRepository(session).flush()

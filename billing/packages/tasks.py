@@ -1,0 +1,37 @@
+"""What the queue does about packages."""
+
+from typing import Any
+from uuid import UUID
+
+from billing.packages.events import PAYABLE_KIND
+from billing.packages.services.credits import expire_credits
+from billing.packages.services.giving_back import follow_money
+from billing.packages.services.purchases import lapse_purchase
+from billing.payments.service import get_payment
+from billing.refunds.service import get_refund
+from todoenbalance.kit import clock
+from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
+
+
+async def expire_package(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """``package.expiry``: what is left of it goes, unless it is valid for longer by now."""
+    async with context.runtime.database.tenant(context.tenant) as session:
+        again = await expire_credits(session, UUID(payload["purchase_id"]))
+    if again is not None:
+        raise RetryLaterError("still_valid", max((again - clock.now()).total_seconds(), 1.0))
+
+
+async def lapse_unpaid(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """``package.unpaid``: nobody waits for its money any longer."""
+    async with context.runtime.database.tenant(context.tenant) as session:
+        again = await lapse_purchase(session, UUID(payload["purchase_id"]))
+    if again is not None:
+        raise RetryLaterError("still_to_be_paid", max((again - clock.now()).total_seconds(), 1.0))
+
+
+async def on_refund_settled(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """``refund.settled``: sessions whose money went back can't be used any more."""
+    async with context.runtime.database.tenant(context.tenant) as session:
+        payment = await get_payment(session, (await get_refund(session, UUID(payload["refund_id"]))).payment_id)
+        if payment.payable_kind == PAYABLE_KIND:
+            await follow_money(session, payment.payable_id)
