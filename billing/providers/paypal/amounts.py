@@ -7,9 +7,8 @@ from typing import Any
 from billing.providers.port import ProviderMisconfiguredError
 from todoenbalance.kit.money import Money, currency_exponent
 
-CURRENCIES = frozenset(
-    "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS JPY MXN MYR NOK NZD PHP PLN SEK SGD THB TWD USD".split()
-)
+_CODES = "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS JPY MXN MYR NOK NZD PHP PLN SEK SGD THB TWD USD"
+CURRENCIES = frozenset(_CODES.split())
 """What PayPal takes (REST reference, "Currency codes"); none of them has three decimals."""
 
 WHOLE_CURRENCIES = frozenset({"HUF", "JPY", "TWD"})

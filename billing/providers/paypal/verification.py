@@ -10,7 +10,9 @@ import base64
 import binascii
 import json
 import re
+import time
 import zlib
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,9 +28,11 @@ from billing.providers.paypal.client import PayPalClient
 from billing.providers.paypal.snapshots import read_time
 from billing.providers.port import InvalidSignatureError, OutcomeUnknownError
 from todoenbalance.kit import clock
+from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.settings import PaymentMode, Settings
 
-TRANSMISSION_ID = "paypal-transmission-id"
+_log = get_logger("billing.paypal")
+
 ALGORITHM = "SHA256withRSA"
 SIMULATED_ID = "WEBHOOK_ID"
 """What PayPal's simulator signs for, literally. Anybody can have it sign what they like."""
@@ -36,6 +40,8 @@ SIMULATED_ID = "WEBHOOK_ID"
 MAX_AGE = timedelta(days=3, hours=2)
 """PayPal tries to deliver an event for three days."""
 MAX_AHEAD = timedelta(minutes=5)
+ASKED_A_MINUTE = 30
+"""How often a process asks PayPal itself about a signature."""
 VERIFY_PATH = "/v1/notifications/verify-webhook-signature"
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -55,7 +61,7 @@ class Transmission:
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> "Transmission":
         """Raises :class:`InvalidSignatureError` for headers that PayPal does not send, and times out of bounds."""
-        transmission_id = headers.get(TRANSMISSION_ID, "")
+        transmission_id = headers.get("paypal-transmission-id", "")
         at_text = headers.get("paypal-transmission-time", "")
         if headers.get("paypal-auth-algo") != ALGORITHM:
             raise InvalidSignatureError("wrong_algorithm")
@@ -92,12 +98,13 @@ async def verify(settings: Settings, access: AccountAccess, headers: Mapping[str
     for PayPal's own word when the certificate can't be judged here. Raises :class:`InvalidSignatureError`, and
     :class:`OutcomeUnknownError` when it can't be told at present.
     """
-    webhook_ids = _webhook_ids(access)
+    webhook_ids = _webhook_ids(settings, access)
     transmission = Transmission.read(headers)
     try:
         key = await certificates_for(settings, access.mode).get(transmission.certificate_url)
     except (UntrustedCertificateError, OutcomeUnknownError):
-        if not settings.providers.paypal.asks_about_signatures:
+        # Asking costs a call in the practice's name for whatever anybody sends, so it is rationed.
+        if not settings.providers.paypal.asks_about_signatures or not _questions.take():
             raise
         await _ask_paypal(settings, access, transmission, body)
         return
@@ -105,15 +112,13 @@ async def verify(settings: Settings, access: AccountAccess, headers: Mapping[str
         raise InvalidSignatureError("wrong_signature")
 
 
-def _webhook_ids(access: AccountAccess) -> tuple[str, ...]:
-    """Ids that an event may be signed for: ours, and in test mode the simulator's."""
+def _webhook_ids(settings: Settings, access: AccountAccess) -> tuple[str, ...]:
+    """Ids that an event may be signed for: ours, and the simulator's for accounts in test mode, never in production."""
     webhook_id = access.webhook_ref
-    if not webhook_id:
+    if not webhook_id or webhook_id == SIMULATED_ID:
         raise InvalidSignatureError("webhook_not_registered")
-    is_live = access.mode == PaymentMode.LIVE
-    if webhook_id == SIMULATED_ID and is_live:
-        raise InvalidSignatureError("webhook_not_registered")
-    return (webhook_id,) if is_live else (webhook_id, SIMULATED_ID)
+    is_simulated_good = access.mode == PaymentMode.TEST and not settings.is_production
+    return (webhook_id, SIMULATED_ID) if is_simulated_good else (webhook_id,)
 
 
 def _is_signed(key: SigningKey, transmission: Transmission, webhook_id: str, body: bytes) -> bool:
@@ -123,6 +128,27 @@ def _is_signed(key: SigningKey, transmission: Transmission, webhook_id: str, bod
     except InvalidSignature:
         return False
     return True
+
+
+class _Questions:
+    """How many signatures this process may put before PayPal: so many in any minute."""
+
+    def __init__(self, limit: int) -> None:
+        self._asked_at: deque[float] = deque(maxlen=limit)
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        if len(self._asked_at) == self._asked_at.maxlen and now - self._asked_at[0] < 60:
+            _log.warning("paypal_asked_too_often_about_signatures")
+            return False
+        self._asked_at.append(now)
+        return True
+
+    def forget(self) -> None:
+        self._asked_at.clear()
+
+
+_questions = _Questions(ASKED_A_MINUTE)
 
 
 async def _ask_paypal(settings: Settings, access: AccountAccess, transmission: Transmission, body: bytes) -> None:
@@ -155,3 +181,9 @@ def _store(mode: PaymentMode, base: str | None) -> CertificateStore:
 def certificates_for(settings: Settings, mode: str) -> CertificateStore:
     """The certificates that this process knows for accounts of a mode."""
     return _store(PaymentMode(mode), settings.providers.paypal.api_base)
+
+
+def forget_certificates() -> None:
+    """Know no certificate any more, and ask again about everything (tests)."""
+    _store.cache_clear()
+    _questions.forget()
