@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
-from billing.providers.paypal.snapshots import read_time
+from billing.providers.paypal.snapshots import read_time, read_uuid
 from billing.providers.port import EventSubject, InvalidSignatureError, VerifiedEvent
 
 ORDER_EVENTS = ("CHECKOUT.ORDER.APPROVED", "CHECKOUT.PAYMENT-APPROVAL.REVERSED")
@@ -21,6 +22,7 @@ DISPUTE_EVENTS = ("CUSTOMER.DISPUTE.CREATED", "CUSTOMER.DISPUTE.UPDATED", "CUSTO
 EVENT_TYPES = (*ORDER_EVENTS, *CAPTURE_EVENTS, *DISPUTE_EVENTS)
 """What we ask PayPal to tell us, and all that we act on."""
 
+_OF_MONEY_BACK = frozenset({"PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED"})
 _KNOWN = frozenset(EVENT_TYPES)
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _UP = re.compile(r"/v2/(?:checkout/orders|payments/captures)/([A-Za-z0-9-]{1,64})$")
@@ -52,6 +54,7 @@ def event_of(content: Any) -> VerifiedEvent:
         body=content,
         subject=EventSubject.PAYMENT if object_ref is not None else EventSubject.NOTHING,
         occurred_at=read_time(content.get("create_time")),
+        attempt_id=_attempt_id(event_type, content.get("resource")) if object_ref is not None else None,
     )
 
 
@@ -61,6 +64,13 @@ def _object_ref(event_type: str, resource: Any) -> str | None:
         return None
     candidates = _of_dispute(resource) if event_type in DISPUTE_EVENTS else _of_payment(event_type, resource)
     return next((one for one in candidates if isinstance(one, str) and _ID.fullmatch(one)), None)
+
+
+def _attempt_id(event_type: str, resource: Any) -> UUID | None:
+    """Our own id in an order or a capture. A refund's is that of the refund, so it is left out."""
+    if event_type in ORDER_EVENTS:
+        return next((read_uuid(unit.get("custom_id")) for unit in _dicts(_dict(resource).get("purchase_units"))), None)
+    return read_uuid(_dict(resource).get("custom_id")) if event_type not in _OF_MONEY_BACK else None
 
 
 def _of_payment(event_type: str, resource: Mapping[str, Any]) -> Iterator[Any]:
@@ -76,7 +86,7 @@ def _of_payment(event_type: str, resource: Mapping[str, Any]) -> Iterator[Any]:
         if link.get("rel") == "up" and isinstance(href, str) and (match := _UP.search(href)):
             yield match[1]
     yield related.get("capture_id")
-    if event_type not in ("PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED"):
+    if event_type not in _OF_MONEY_BACK:
         yield resource.get("id")
 
 
