@@ -42,6 +42,7 @@ from billing.providers.port import (
     StartRequest,
     VerifiedEvent,
 )
+from todoenbalance.kit import clock
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import PaymentMode
 
@@ -254,13 +255,14 @@ def _order_body(request: StartRequest) -> dict[str, object]:
 
 
 def _capture_key(idempotency_key: str, order: Order) -> str:
-    """The capture's key for this approval: a client who approves again after a decline is a new try.
+    """The capture's key for this approval and this minute.
 
-    PayPal answers a known key with what it answered before, a decline too. An order is captured once, whatever the
-    keys, so a new key can't take money twice.
+    PayPal answers a known key for hours with what it answered before, a decline too; a client who approves again with
+    another card would never be charged. So a key is good for repeating a call whose answer was lost just now, and not
+    for longer. Two keys can't take money twice: an order is captured once, whatever the keys, and an ``invoice_id`` too.
     """
-    seen = str(order.body.get("update_time", ""))
-    return f"{idempotency_key}:{hashlib.sha256(seen.encode()).hexdigest()[:12]}" if seen else idempotency_key
+    approval = f"{order.body.get('update_time', '')}/{clock.now():%Y%m%d%H%M}"
+    return f"{idempotency_key}:{hashlib.sha256(approval.encode()).hexdigest()[:12]}"
 
 
 def _key(value: str) -> str:
