@@ -259,7 +259,8 @@ def _capture_key(idempotency_key: str, order: Order) -> str:
 
     PayPal answers a known key for hours with what it answered before, a decline too; a client who approves again with
     another card would never be charged. So a key is good for repeating a call whose answer was lost just now, and not
-    for longer. Two keys can't take money twice: an order is captured once, whatever the keys, and an ``invoice_id`` too.
+    for longer. Two keys can't take money twice: an order is captured once, whatever the keys, and so is an
+    ``invoice_id``.
     """
     approval = f"{order.body.get('update_time', '')}/{clock.now():%Y%m%d%H%M}"
     return f"{idempotency_key}:{hashlib.sha256(approval.encode()).hexdigest()[:12]}"

@@ -7,6 +7,7 @@ it is asked for once at a time, what was refused is remembered for a while, and 
 import asyncio
 import re
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import certifi
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from billing.providers.port import InvalidSignatureError, OutcomeUnknownError
@@ -46,6 +48,7 @@ UNREACHABLE_SECONDS = 5.0
 """The same for one that gave no answer."""
 FETCHES_A_MINUTE = 30
 
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _T = TypeVar("_T")
 RootsOf = Callable[[Sequence[x509.Certificate]], Sequence[x509.Certificate]]
 
@@ -92,7 +95,17 @@ class Trust:
 
 @lru_cache(maxsize=1)
 def _public_roots() -> tuple[x509.Certificate, ...]:
-    return tuple(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+    # One by one: an old root that the library does not like must not take the others with it.
+    return tuple(root for block in _PEM.findall(Path(certifi.where()).read_bytes()) if (root := _root(block)))
+
+
+def _root(pem: bytes) -> x509.Certificate | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificate(pem)
+    except (ValueError, CryptographyDeprecationWarning):
+        return None
 
 
 def _self_signed(served: Sequence[x509.Certificate]) -> Sequence[x509.Certificate]:

@@ -394,13 +394,3 @@ class TestTransport:
         for text in (caplog.text, repr(provider), repr(vars(provider))):
             assert not [one for one in secrets if one in text]
             assert "clara@example.com" not in text
-
-    async def test_calls_do_not_hold_up_the_process(
-        self, provider: PayPalProvider, paypal_server: PayPalServer
-    ) -> None:
-        paypal_server.faults.delay(0.3, ORDERS, method="POST")
-        call = asyncio.create_task(provider.start(wanted()))
-        while not paypal_server.requests(ORDERS) and not call.done():
-            await asyncio.sleep(0.005)
-        assert not call.done()
-        assert (await call).provider_ref
