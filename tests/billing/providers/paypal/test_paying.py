@@ -1,4 +1,4 @@
-"""The whole way through the product, with the real package against the local PayPal: booked, approved, paid, given back."""
+"""The whole way through the product, with the real package against the local PayPal: booked, approved, given back."""
 
 import asyncio
 from datetime import timedelta
@@ -100,6 +100,7 @@ class TestPaying:
         appointment, payment, order = await till.start()
         till.server.approve(order)
         await till.desk.expire(appointment)
+        await till.desk.run()
         await run_later(till, timedelta(hours=2))
         assert till.captures(order) == []
         assert (await till.desk.payment(payment.id)).status == PaymentStatus.CANCELLED
