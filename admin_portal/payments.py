@@ -90,6 +90,7 @@ class StaffPaymentRead(PaymentRead):
     reference: str | None
     review_reason: str | None
     refunds: list[RefundRead]
+    disputed: MoneySchema
 
     @classmethod
     def with_refunds(cls, payment: Payment, attempt: PaymentAttempt, made: Sequence[Refund]) -> "StaffPaymentRead":
@@ -102,6 +103,7 @@ class StaffPaymentRead(PaymentRead):
             reference=attempt.provider_ref if payment.method == OFFLINE else None,
             review_reason=payment.review_reason,
             refunds=[RefundRead.of(refund, payment.currency) for refund in made],
+            disputed=MoneySchema.of(payment.disputed_minor, payment.currency),
         )
 
 

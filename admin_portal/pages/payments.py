@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from admin_portal.pages.page import SignedIn, StaffPage
 from admin_portal.payments import ReceiptRecord, RefundRequest
+from billing.disputes.models import Dispute
+from billing.disputes.service import list_disputes, list_undecided
 from billing.documents import words as document_words
 from billing.documents.models import DocumentKind
 from billing.documents.services import profiles
@@ -17,6 +19,7 @@ from billing.payments import service as payments
 from billing.payments.models import Payment, PaymentStatus, RefundStatus
 from billing.payments.receipts import ReceiptKind, record_offline_receipt
 from billing.providers.offline import NAME as OFFLINE
+from billing.providers.port import DisputeState
 from billing.reconciliation.service import read_state
 from billing.refunds import service as refunds
 from notifications.formats import describe, language_of
@@ -75,6 +78,14 @@ REFUND_WORDS = {
 }
 
 
+DISPUTE_WORDS = {
+    DisputeState.NEEDS_RESPONSE: _("Waiting for your answer"),
+    DisputeState.UNDER_REVIEW: _("The bank or PayPal decides"),
+    DisputeState.WON: _("Decided for you"),
+    DisputeState.LOST: _("Decided for the client"),
+}
+
+
 def _words(page: StaffPage, payment: Payment) -> dict[str, str]:
     """A payment's state in words."""
     status = PaymentStatus(payment.status)
@@ -84,6 +95,14 @@ def _words(page: StaffPage, payment: Payment) -> dict[str, str]:
         "method": page.t(METHOD_WORDS.get(payment.method, payment.method)),
         "day": describe(payment.created_at, page.tenant.timezone, page.locale).day,
     }
+
+
+def _dispute_words(page: StaffPage, dispute: Dispute) -> tuple[str, str | None]:
+    """How it stands, and the day by which the practice has to answer; a decided one has none."""
+    state = DisputeState(dispute.status)
+    due = dispute.evidence_due_by if state is DisputeState.NEEDS_RESPONSE else None
+    day = describe(due, page.tenant.timezone, page.locale).day if due is not None else None
+    return page.t(DISPUTE_WORDS[state]), day
 
 
 def _name(page: StaffPage, client: Client | None) -> str | None:
@@ -98,8 +117,10 @@ async def list_payments(page: SignedIn, cursor: Annotated[str | None, Query(max_
     clients = await find_clients(page.session, {row.client_id for row in rows})
     books = await read_state(page.session)
     compared_at = books.last.finished_at if books.last is not None else None
+    open_disputes = await list_undecided(page.session)
     return page.render(
         "payments.html",
+        disputes=[(one, *_dispute_words(page, one)) for one in open_disputes],
         disagreeing=books.disagreeing,
         disagreements=books.open,
         compared=describe(compared_at, page.tenant.timezone, page.locale) if compared_at is not None else None,
@@ -139,6 +160,7 @@ async def _render(page: StaffPage, payment: Payment, problem: ProblemError | Non
         client=_name(page, clients.get(payment.client_id)),
         reference=attempt.provider_ref if payment.method == OFFLINE else None,
         refunds=[(one, page.t(REFUND_WORDS[RefundStatus(one.status)])) for one in made],
+        disputes=[(one, *_dispute_words(page, one)) for one in await list_disputes(page.session, [payment.id])],
         retried={one.retry_of_id for one in made},
         documents=[
             (one, document_words.say(document_words.TITLES[one.kind], language_of(page.locale))) for one in documents

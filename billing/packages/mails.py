@@ -40,7 +40,7 @@ async def _values(session: TenantSession, runtime: Runtime, notice: Notice) -> d
         "sessions": purchase.sessions,
         "left": balance.available if balance else 0,
         "price": price.format(locale) if price.amount else None,
-        "valid_until": describe(purchase.expires_at, zone, locale).day if purchase.expires_at else None,
+        "expires_on": describe(purchase.expires_at, zone, locale).day if purchase.expires_at else None,
         "has_run_out": purchase.expires_at is not None and purchase.expires_at <= clock.now(),
         "package_url": runtime.settings.practice_url(slug, PURCHASE_PATH.format(id=purchase.id)),
         "booking_url": runtime.settings.practice_url(slug),

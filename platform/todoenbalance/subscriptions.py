@@ -6,6 +6,8 @@ from billing.accounts import events as payment_accounts
 from billing.accounts.mails import on_payment_account_changed, register_payment_account_mails
 from billing.accounts.tasks import check_account, leave_account
 from billing.checkout.tasks import on_payment_settled
+from billing.disputes.events import DISPUTE_CLOSED, DISPUTE_OPENED
+from billing.disputes.mails import on_dispute_closed, on_dispute_opened, register_dispute_mails
 from billing.documents import events as documents
 from billing.documents import mails as document_mails
 from billing.documents import tasks as document_tasks
@@ -19,7 +21,8 @@ from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_RECE
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
 from billing.providers.sandbox import SEND_WEBHOOK
-from billing.reconciliation.events import BILLING_RECONCILE
+from billing.reconciliation.events import BILLING_RECONCILE, DISAGREEMENT_FOUND
+from billing.reconciliation.mails import on_disagreement_found, register_reconciliation_mails
 from billing.reconciliation.tasks import reconcile_practice
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.mails import on_refund_settled, register_refund_mails
@@ -109,6 +112,9 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     payment_accounts.PAYMENT_ACCOUNT_CHECK: [check_account],
     payment_accounts.PAYMENT_ACCOUNT_LEAVE: [leave_account],
     BILLING_RECONCILE: [reconcile_practice],
+    DISPUTE_OPENED: [on_dispute_opened],
+    DISPUTE_CLOSED: [on_dispute_closed],
+    DISAGREEMENT_FOUND: [on_disagreement_found],
     REFUND_REQUESTED: [execute_refund],
     packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],
     packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
@@ -137,6 +143,8 @@ def register_composers() -> None:
     session_mails.register_session_mails()
     register_payment_account_mails()
     register_refund_mails()
+    register_dispute_mails()
+    register_reconciliation_mails()
     package_mails.register_package_mails()
     document_mails.register_document_mails()
     register_appointment_describers()

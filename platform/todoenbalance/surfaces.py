@@ -9,8 +9,8 @@ from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
 from admin_portal import credentials as staff_credentials
 from admin_portal import discounts as staff_discounts
-from admin_portal import documents as staff_documents
 from admin_portal import (
+    disputes,
     external_calendars,
     group_sessions,
     holidays,
@@ -23,6 +23,7 @@ from admin_portal import (
     services,
     time_slots,
 )
+from admin_portal import documents as staff_documents
 from admin_portal import packages as staff_packages
 from admin_portal import payments as staff_payments
 from admin_portal import privacy as staff_privacy
@@ -134,6 +135,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_packages.purchases_router,
         staff_discounts.router,
         reconciliation.router,
+        disputes.router,
         staff_documents.router,
         staff_documents.profiles_router,
         staff_waitlist.router,

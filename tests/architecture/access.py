@@ -73,6 +73,7 @@ POST   /api/v1/admin/discounts                                                  
 GET    /api/v1/admin/discounts/{code_id}                                           OM
 PATCH  /api/v1/admin/discounts/{code_id}                                           OM
 GET    /api/v1/admin/discounts/{code_id}/redemptions                               OM
+GET    /api/v1/admin/disputes                                                      OMR
 GET    /api/v1/admin/documents                                                     OMR
 POST   /api/v1/admin/documents                                                     OMR
 GET    /api/v1/admin/documents/export                                              OM fresh

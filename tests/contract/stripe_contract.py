@@ -21,7 +21,7 @@ Json = dict[str, Any]
 _OBJECTS = """
     account account_link account_session login_link checkout.session payment_intent setup_intent charge refund
     customer application_fee fee_refund dispute event webhook_endpoint balance balance_transaction payout
-    payment_method item line_item price product application subscription subscription_item invoice
+    payment_method item line_item price product application subscription subscription_item invoice invoiceitem
     billing_portal.session mandate
 """
 OBJECTS = frozenset(_OBJECTS.split())
@@ -49,6 +49,7 @@ _SERVICES: dict[str, tuple[str, ...]] = {
     "_webhook_endpoint_service": ("create", "retrieve", "update", "delete", "list"),
     "_subscription_service": ("create", "retrieve", "update", "cancel", "list"),
     "_invoice_service": ("retrieve", "list", "pay"),
+    "_invoice_item_service": ("create",),
     "_product_service": ("create", "retrieve", "update", "list"),
     "_price_service": ("create", "retrieve", "list"),
     "_payout_service": ("retrieve", "list"),

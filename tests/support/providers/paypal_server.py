@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 from tests.contract.documents import CheckedRequest, Document
 from tests.contract.places import paypal_documents
 from tests.support.providers.deliveries import Deliveries
-from tests.support.providers.paypal import orders, payments, webhooks
+from tests.support.providers.paypal import disputes, orders, payments, webhooks
 from tests.support.providers.paypal.controls import Controls
 from tests.support.providers.paypal.errors import PayPalError, body_of
 from tests.support.providers.paypal.signing import CERTIFICATES_PATH
 from tests.support.providers.paypal.world import ROUTES, App, Call, Json, World
 from tests.support.providers.server import Answer, Exchange, ProviderServer
 
-FAMILIES = (orders, payments, webhooks)
+FAMILIES = (disputes, orders, payments, webhooks)
 """Imported for the operations that they register."""
 TOKEN_PATH = "/v1/oauth2/token"
 

@@ -15,6 +15,7 @@ from tests.support.providers.stripe import (
     disputes,
     events,
     intents,
+    invoice_items,
     methods,
     pages,
     refunds,
@@ -28,7 +29,8 @@ from tests.support.providers.stripe.shapes import Json
 from tests.support.providers.stripe.world import PLATFORM, ROUTES, Key, Scope, World, bearer, call_of
 
 FAMILIES = (
-    accounts, catalogue, charges, disputes, events, intents, methods, refunds, sessions, setups, subscriptions,
+    accounts, catalogue, charges, disputes, events, intents, invoice_items, methods, refunds, sessions, setups,
+    subscriptions,
 )  # fmt: skip
 """Imported for the operations that they register."""
 PLATFORM_TEST_KEY = "sk_test_platform"

@@ -1,11 +1,11 @@
 """The whole way through the product, with the real SDK against the local Stripe: booked, paid, disputed, given back."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from billing.accounts.models import PaymentAccount
 from billing.checkout.schemas import PaymentCreate, PaymentRead, RedirectAction, StripeElementsAction
@@ -13,9 +13,11 @@ from billing.checkout.service import start_checkout
 from billing.disputes.service import list_disputes
 from billing.payments.errors import AmountNotAcceptedError, MethodNotOfferedError, ProviderUnavailableError
 from billing.payments.models import AttemptStatus, PaymentAttempt, PaymentStatus, RefundStatus
+from billing.payments.service import latest_attempt
 from billing.payments.settling import settle
 from billing.providers.port import Flow
 from billing.providers.stripe.client import RETRIES
+from billing.providers.stripe.events import read_event
 from billing.reconciliation.service import read_state, reconcile
 from billing.refunds.errors import PaymentNotRefundableError
 from billing.refunds.service import request_refund
@@ -23,9 +25,12 @@ from billing.webhooks.receiving import receive_account_event
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.catalogue.models import Service
 from tenants.registry.service import TenantDirectory
+from tests.conftest import HttpFactory
 from tests.support.checkout import PRICE, Desk
 from tests.support.connected_accounts import CONNECT_SECRET
 from tests.support.events import run_due_events
+from tests.support.mails import mails_of
+from tests.support.practices import make_staff_member
 from tests.support.providers.stripe.sessions import Outcome
 from tests.support.providers.stripe_server import StripeServer
 from todoenbalance.kit import clock
@@ -34,8 +39,6 @@ from todoenbalance.kit import clock
 async def order_of(desk: Desk, payment: PaymentRead) -> PaymentAttempt:
     """The payment's last attempt."""
     async with desk.runtime.database.tenant(desk.practice) as session:
-        from billing.payments.service import latest_attempt
-
         return await latest_attempt(session, payment.id)
 
 
@@ -56,8 +59,6 @@ async def confirmed(desk: Desk, server: StripeServer) -> tuple[Appointment, Paym
 
 async def tell(desk: Desk, server: StripeServer, event_type: str, thing: str) -> bool:
     """Stripe tells of it, signed, at the address for all connected accounts."""
-    from billing.providers.stripe.events import read_event
-
     body, headers = server.webhook(event_type, thing, secret=CONNECT_SECRET)
     event = read_event({name.lower(): value for name, value in headers.items()}, body, [CONNECT_SECRET])
     directory = TenantDirectory(desk.runtime.database, desk.runtime.settings)
@@ -165,8 +166,6 @@ class TestPaying:
         await run_due_events(desk.runtime, desk.practice, until=clock.now() + timedelta(minutes=6))
         (session,) = stripe_server.objects("checkout.session")
         async with desk.runtime.database.tenant(desk.practice) as database:
-            from sqlalchemy import select
-
             (attempt,) = (await database.scalars(select(PaymentAttempt))).all()
         assert (attempt.status, attempt.provider_ref) == (AttemptStatus.AWAITING_CUSTOMER, session["id"])
 
@@ -298,3 +297,23 @@ class TestDisputes:
         await desk.run()
         assert (await desk.payment(payment.id)).status == PaymentStatus.PARTIALLY_REFUNDED
         assert await books_agree(desk)
+
+    async def test_the_practice_sees_them_with_their_deadline_and_is_mailed(
+        self, desk: Desk, stripe_server: StripeServer, http: HttpFactory
+    ) -> None:
+        _, payment, charge = await confirmed(desk, stripe_server)
+        due = clock.now() + timedelta(days=9)
+        dispute = stripe_server.open_dispute(charge, due_by=int(due.timestamp()))
+        await tell(desk, stripe_server, "charge.dispute.created", dispute)
+        await desk.run()
+        staff = await make_staff_member(desk.runtime, desk.practice)
+        (item,) = (await http(desk.practice, headers=staff.headers).get("/api/v1/admin/disputes")).json()["items"]
+        assert (item["payment_id"], item["status"]) == (str(payment.id), "needs_response")
+        assert item["amount"] == {"amount": PRICE, "currency": "EUR"}
+        assert datetime.fromisoformat(item["evidence_due_by"]) == due.replace(microsecond=0)
+        subjects = [mail.subject for mail in await mails_of(desk.runtime, desk.practice)]
+        assert any("reclamado" in subject for subject in subjects)
+        stripe_server.close_dispute(dispute, won=True)
+        await tell(desk, stripe_server, "charge.dispute.closed", dispute)
+        await desk.run()
+        assert (await http(desk.practice, headers=staff.headers).get("/api/v1/admin/disputes")).json()["items"] == []

@@ -12,11 +12,6 @@ from tests.support.providers.paypal.world import App, Call, Json, Reply, World, 
 REFUNDABLE = frozenset({"COMPLETED", "PARTIALLY_REFUNDED"})
 OPEN_DISPUTES = frozenset({"OPEN", "WAITING_FOR_SELLER_RESPONSE", "WAITING_FOR_BUYER_RESPONSE", "UNDER_REVIEW"})
 
-LISTED = frozenset(
-    {"dispute_id", "create_time", "update_time", "reason", "status", "dispute_amount", "dispute_life_cycle_stage"}
-)
-"""What a list tells of each dispute."""
-
 
 @route("GET", "/v2/payments/captures/{capture_id}")
 def retrieve_capture(world: World, call: Call) -> Reply:
@@ -43,21 +38,6 @@ def refund_capture(world: World, call: Call) -> Reply:
     if not call.wants_representation:
         shown = {name: shown[name] for name in ("id", "status", "status_details", "links") if name in shown}
     return Reply(201, shown)
-
-
-@route("GET", "/v1/customer/disputes")
-def list_disputes(_world: World, call: Call) -> Reply:
-    """Those about a payment, or all; without ``items`` where there are none."""
-    wanted = call.query.get("disputed_transaction_id")
-    found = [it for it in call.app.things.values() if it["_kind"] == "dispute" and wanted in {None, it["_capture"]}]
-    shown = [{name: value for name, value in visible(it).items() if name in LISTED} for it in found]
-    return Reply(200, {"items": shown[: call.query.get("page_size", 10)]} if shown else {})
-
-
-@route("GET", "/v1/customer/disputes/{id}")
-def retrieve_dispute(world: World, call: Call) -> Reply:
-    """One dispute."""
-    return Reply(200, visible(world.get(call.app, "dispute", call.path["id"])))
 
 
 def refund_of(world: World, app: App, capture: Json, body: Json, *, status: str = "COMPLETED") -> Json:

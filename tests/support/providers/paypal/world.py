@@ -30,6 +30,8 @@ class App:
     paid_invoice_ids: set[str] = field(default_factory=set)
     is_refused: bool = False
     """Every call is answered 401, tokens too: the merchant has withdrawn the app."""
+    reads_disputes: bool = True
+    """Whether the app was given the right to read disputes; without it 403."""
     next_captures: list[Json] = field(default_factory=list)
     next_refunds: list[Json] = field(default_factory=list)
 

@@ -132,7 +132,8 @@ def next_period(world: World, scope: Scope, subscription: Json, *, pays: bool) -
         item |= {"current_period_start": start, "current_period_end": after(start, item["price"]["recurring"])}
     if subscription["status"] == "trialing":
         subscription["status"] = "active"
-    invoice = add_invoice(world, scope, subscription, _amount(subscription), "subscription_cycle")
+    amount = _amount(subscription) + _waiting(world, scope, subscription)
+    invoice = add_invoice(world, scope, subscription, amount, "subscription_cycle")
     if pays:
         collect(world, scope, subscription, invoice)
     else:
@@ -140,6 +141,14 @@ def next_period(world: World, scope: Scope, subscription: Json, *, pays: bool) -
         emit(world, scope, "invoice.payment_failed", invoice)
         set_status(world, scope, subscription, "past_due")
     return invoice
+
+
+def _waiting(world: World, scope: Scope, subscription: Json) -> int:
+    """The invoice items that waited for this subscription's next invoice, billed by asking."""
+    found = [it for it in world.every(scope, "invoiceitem") if it.get("_waits_for") == subscription["id"]]
+    for item in found:
+        del item["_waits_for"]
+    return sum(int(it["amount"]) for it in found)
 
 
 def end(world: World, scope: Scope, subscription: Json, reason: str = "cancellation_requested") -> None:
