@@ -59,10 +59,10 @@ async def ask_provider(runtime: Runtime, tenant: TenantContext, payment_id: UUID
     if attempt.status not in UNSENT_ATTEMPTS:
         return None
     provider = await provider_for(runtime, tenant, payment.method, attempt.account_id)
-    return await _start(provider, payment, attempt)
+    return await _start(provider, tenant, payment, attempt)
 
 
-async def _start(provider: PaymentProvider, payment: Payment, attempt: PaymentAttempt) -> Answer:
+async def _start(provider: PaymentProvider, tenant: TenantContext, payment: Payment, attempt: PaymentAttempt) -> Answer:
     request = StartRequest(
         attempt_id=attempt.id,
         idempotency_key=idempotency_key(attempt.id),
@@ -75,6 +75,7 @@ async def _start(provider: PaymentProvider, payment: Payment, attempt: PaymentAt
         flow=Flow(payment.flow),
         locale=payment.locale or "en",
         saves_card=payment.saves_card,
+        payee_name=tenant.name,
         made_at=attempt.created_at,
     )
     try:

@@ -76,7 +76,8 @@ class StartRequest:
     The provider sends the customer to ``return_url`` or ``cancel_url`` (absolute). ``expires_at``: from
     then on the money is not wanted any more. ``platform_fee_minor`` in the currency of ``amount``. ``locale``:
     the customer's language. ``customer_ref``: the provider's name for the customer, where a card is to be kept;
-    ``saves_card``: keep it, as the customer agreed. ``made_at``: when the attempt was first written down, so
+    ``saves_card``: keep it, as the customer agreed. ``payee_name``: the practice's name as its clients know it, for the
+    provider's page. ``made_at``: when the attempt was first written down, so
     that what is asked again under the same key is asked in the same words.
     """
 
@@ -92,6 +93,7 @@ class StartRequest:
     locale: str = "en"
     customer_ref: str | None = None
     saves_card: bool = False
+    payee_name: str = ""
     made_at: datetime | None = None
 
 
@@ -331,10 +333,11 @@ class PaymentProvider(Protocol):
         ...
 
     async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> VerifiedEvent:
-        """The event in a webhook, once its signature over the raw bytes is right. Moves nothing, asks nobody.
+        """The event in a webhook, once its signature over the raw bytes is right. Moves nothing.
 
-        The one thing that may be fetched is the provider's certificate, once. ``headers`` with lower-case names.
-        Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`.
+        The one thing that may be asked for is the signer's certificate, once. ``headers`` with lower-case names.
+        Raises :class:`InvalidSignatureError`, :class:`UnsupportedError`, and another :class:`ProviderError` when it
+        can't be told at present (the provider delivers again).
         """
         ...
 

@@ -7,6 +7,9 @@ from billing.accounts.service import AccountAccess, load_access
 from billing.payments.errors import MethodNotOfferedError
 from billing.providers import offline, sandbox
 from billing.providers.offline import OfflineProvider
+from billing.providers.paypal import adapter as paypal
+from billing.providers.paypal import amounts as paypal_amounts
+from billing.providers.paypal.adapter import PayPalProvider
 from billing.providers.port import PaymentProvider
 from billing.providers.sandbox import SandboxProvider, is_sandbox_available
 from billing.providers.stripe import adapter as stripe
@@ -16,10 +19,16 @@ from todoenbalance.kit.money import Money
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
-_WITH_ACCOUNT: Mapping[str, Callable[[Runtime, AccountAccess], PaymentProvider]] = {stripe.NAME: StripeProvider}
+_WITH_ACCOUNT: Mapping[str, Callable[[Runtime, AccountAccess], PaymentProvider]] = {
+    stripe.NAME: StripeProvider,
+    paypal.NAME: PayPalProvider,
+}
 """Adapters of providers where the practice has an account of its own."""
 
-_AMOUNT_RULES: Mapping[str, Callable[[Money], str | None]] = {stripe.NAME: stripe_amounts.refusal_of}
+_AMOUNT_RULES: Mapping[str, Callable[[Money], str | None]] = {
+    stripe.NAME: stripe_amounts.refusal_of,
+    paypal.NAME: paypal_amounts.refusal_of,
+}
 """Why a provider would not take an amount (a short code), None if it would."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from billing.accounts.repository import AccountRepository
-from billing.payments.errors import MethodNotOfferedError
+from billing.payments.errors import MethodNotOfferedError, ProviderUnavailableError
 from billing.providers.port import InvalidSignatureError, PaymentProvider, ProviderError, VerifiedEvent
 from billing.providers.registry import provider_for
 from billing.webhooks.errors import InvalidWebhookSignatureError
@@ -35,8 +35,9 @@ async def receive_webhook(
     """Verify a webhook that was sent to a practice's own address and store it; answers whether it is new.
 
     The present account's signature is looked for first, then those of accounts that were here before it: their
-    payments may still be refunded or disputed. Raises :class:`InvalidWebhookSignatureError`, with nothing stored, or
-    ``MethodNotOfferedError`` for a provider that the practice has no account at.
+    payments may still be refunded or disputed. Raises :class:`InvalidWebhookSignatureError`, with nothing stored,
+    ``MethodNotOfferedError`` for a provider that the practice has no account at, and :class:`ProviderUnavailableError`
+    where a signature can't be judged at present (the provider delivers again).
     """
     event = await _verify(runtime, tenant, provider_name, headers, body)
     async with runtime.database.tenant(tenant) as session:
@@ -46,12 +47,17 @@ async def receive_webhook(
 async def _verify(
     runtime: Runtime, tenant: TenantContext, provider_name: str, headers: Mapping[str, str], body: bytes
 ) -> VerifiedEvent:
-    reason = "no_account"
+    reason, is_undecided = "no_account", False
     for provider in await _candidates(runtime, tenant, provider_name):
         try:
             return await provider.read_webhook(headers, body)
         except InvalidSignatureError as error:
             reason = error.code
+        except ProviderError as error:
+            reason, is_undecided = error.code, True
+    if is_undecided:
+        _log.warning("webhook_not_judged", provider=provider_name, practice=tenant.key, reason=reason)
+        raise ProviderUnavailableError
     _log.warning("webhook_refused", provider=provider_name, practice=tenant.key, reason=reason)
     raise InvalidWebhookSignatureError
 

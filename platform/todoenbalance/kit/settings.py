@@ -137,9 +137,11 @@ class PayPalSettings(BaseModel):
     """PayPal, where every practice has credentials of its own.
 
     ``api_base``: another server in PayPal's place, certificates of signed webhooks included; refused in production.
+    ``asks_about_signatures``: a webhook whose certificate can't be had or judged here is put before PayPal itself.
     """
 
     api_base: str | None = None
+    asks_about_signatures: bool = True
 
 
 def stripe_mode(key: str) -> PaymentMode:

@@ -36,6 +36,10 @@ class PayPalServer(Controls, ProviderServer):
         self.world = World(lambda: self.url, self._check_object)
         self.tolerates_null_body = False
         """Whether a GET or a DELETE may carry a body."""
+        self.certificate_answer: tuple[int, bytes, Mapping[str, str]] | None = None
+        """What is answered in place of any certificate: status, body, headers."""
+        self.page_calls: list[str] = []
+        """Each page that was asked for, certificates among them."""
         self._replies: dict[tuple[str, str, str], Answer] = {}
         self._running: set[tuple[str, str, str]] = set()
 
@@ -97,6 +101,9 @@ class PayPalServer(Controls, ProviderServer):
 
     def page(self, method: str, path: str, form: Mapping[str, str]) -> Answer | None:
         """The certificate, and the page on which a client approves."""
+        self.page_calls.append(path)
+        if path.startswith(CERTIFICATES_PATH) and self.certificate_answer is not None:
+            return Answer(*self.certificate_answer)
         if path == f"{CERTIFICATES_PATH}{self.world.signer.certificate_id}":
             return Answer(200, self.world.signer.certificate_pem)
         if path != "/checkoutnow":

@@ -1,7 +1,7 @@
 """What tests make happen at the local PayPal: clients approve, money is slow, disputes, withdrawn credentials."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -157,6 +157,17 @@ class Controls:
             thing = app.things[resource] if isinstance(resource, str) else resource
             event = webhooks.make_event(self.world, app, event_type, resource_type, thing)
             return self._sealed(event, webhook_id, moment, signer, certificates_at)
+
+    def add_webhook(self, client_id: str, url: str, event_types: Sequence[str]) -> str:
+        """A webhook that was registered before; its id."""
+        with self.lock:
+            webhook_id = self.world.new_id("W")
+            self.world.app(client_id).webhooks[webhook_id] = {
+                "id": webhook_id,
+                "url": url,
+                "event_types": [{"name": name, "description": name} for name in event_types],
+            }
+            return webhook_id
 
     def event(
         self,
