@@ -142,14 +142,14 @@ class TestSensitiveActs:
             headers = await renewed(door, headers)
             for answer in (
                 await here.post("/api/v1/platform/tenants", headers=headers, json={}),
-                await here.patch(at, headers=headers, json={"plan": "large"}),
+                await here.patch(at, headers=headers, json={"name": "Otra"}),
                 await here.post(f"{at}/suspend", headers=headers, json={"reason": "x"}),
                 await here.post(f"{at}/reactivate", headers=headers, json={"reason": "x"}),
             ):
                 assert_problem(answer, 403, "fresh_sign_in_required")
             assert (await here.get(at, headers=headers)).status_code == 200
             assert (await door.post("/sudo", headers, password=PASSWORD)).status_code == 204
-            assert (await here.patch(at, headers=headers, json={"plan": "large"})).status_code == 200
+            assert (await here.patch(at, headers=headers, json={"name": "Otra"})).status_code == 200
 
 
 class TestSessions:
