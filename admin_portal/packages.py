@@ -31,6 +31,7 @@ from tenants.accounts.auth import staff_who_may
 from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission
 from tenants.accounts.services.audit import record_staff_action
+from tenants.plans.errors import NotInPlanError, PracticePastDueError
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError
@@ -64,7 +65,7 @@ async def list_packages(
     return Page(items=[PackageAdminRead.of(row) for row in rows], next_cursor=following)
 
 
-@products_router.post("", status_code=201, responses=responses(InvalidInputError))
+@products_router.post("", status_code=201, responses=responses(InvalidInputError, PracticePastDueError, NotInPlanError))
 async def create_package(
     body: PackageCreate, staff: CatalogueKeeper, session: TenantSessionDep, context: ContextDep
 ) -> PackageAdminRead:

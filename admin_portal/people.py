@@ -12,6 +12,7 @@ from tenants.accounts.models import Client, Staff
 from tenants.accounts.permissions import Permission
 from tenants.accounts.schemas import InvitedStaff, StaffInvitation, StaffPatch, StaffRead, User
 from tenants.accounts.services import audit, client_accounts, staff_accounts
+from tenants.plans.errors import NotInPlanError, PracticePastDueError
 from tenants.provisioning.service import invitation_url
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
@@ -57,7 +58,7 @@ async def list_staff(
     return Page(items=[StaffRead.model_validate(row) for row in rows], next_cursor=next_cursor)
 
 
-@staff_router.post("", status_code=201, responses=responses(EmailTakenError))
+@staff_router.post("", status_code=201, responses=responses(EmailTakenError, PracticePastDueError, NotInPlanError))
 async def invite_staff(
     body: StaffInvitation,
     staff: StaffKeeper,

@@ -10,6 +10,7 @@ from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission
 from tenants.accounts.services.audit import record_staff_action
 from tenants.accounts.services.second_factors import StaffMultiFactor
+from tenants.plans.errors import NotInPlanError, PracticePastDueError
 from tenants.settings.models import PracticeSettings
 from tenants.settings.schemas import SettingsPatch, SettingsRead
 from tenants.settings.service import available_methods, get_practice_settings, update_practice_settings
@@ -32,7 +33,11 @@ async def read_settings(_staff: CurrentStaff, session: TenantSessionDep) -> Prac
     return await get_practice_settings(session)
 
 
-@router.patch("", response_model=SettingsRead, responses=responses(InvalidInputError, SecondFactorMissingError))
+@router.patch(
+    "",
+    response_model=SettingsRead,
+    responses=responses(InvalidInputError, SecondFactorMissingError, PracticePastDueError, NotInPlanError),
+)
 async def change_settings(
     body: SettingsPatch,
     staff: SettingsKeeper,

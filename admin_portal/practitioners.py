@@ -10,6 +10,7 @@ from scheduling.catalogue.errors import StaffAlreadyLinkedError
 from scheduling.catalogue.schemas import PractitionerAdminRead, PractitionerCreate, PractitionerPatch
 from scheduling.catalogue.services import practitioners
 from tenants.accounts.services.audit import record_staff_action
+from tenants.plans.errors import NotInPlanError, PlanLimitReachedError, PracticePastDueError
 from todoenbalance.kit.errors import ForbiddenError, InvalidInputError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
 from todoenbalance.kit.web.dependencies import ContextDep, TenantSessionDep
@@ -18,6 +19,8 @@ from todoenbalance.kit.web.problems import responses
 router = APIRouter(
     prefix="/practitioners", tags=["staff: practitioners"], responses=responses(NotAuthenticatedError, ForbiddenError)
 )
+
+_PLAN = (PracticePastDueError, NotInPlanError, PlanLimitReachedError)
 
 
 @router.get("", responses=responses(InvalidInputError))
@@ -29,7 +32,7 @@ async def list_practitioners(
     return Page(items=items, next_cursor=following)
 
 
-@router.post("", status_code=201, responses=responses(InvalidInputError, StaffAlreadyLinkedError))
+@router.post("", status_code=201, responses=responses(InvalidInputError, StaffAlreadyLinkedError, *_PLAN))
 async def create_practitioner(
     body: PractitionerCreate, _staff: CatalogueKeeper, session: TenantSessionDep
 ) -> PractitionerAdminRead:
@@ -45,7 +48,9 @@ async def read_practitioner(
     return await service.read_practitioner(session, practitioner_id)
 
 
-@router.patch("/{practitioner_id}", responses=responses(NotFoundError, InvalidInputError, StaffAlreadyLinkedError))
+@router.patch(
+    "/{practitioner_id}", responses=responses(NotFoundError, InvalidInputError, StaffAlreadyLinkedError, *_PLAN)
+)
 async def change_practitioner(
     practitioner_id: UUID,
     body: PractitionerPatch,

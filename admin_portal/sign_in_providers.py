@@ -8,6 +8,7 @@ from tenants.accounts.auth import staff_who_may
 from tenants.accounts.models import Staff
 from tenants.accounts.permissions import Permission
 from tenants.accounts.services.audit import record_staff_action
+from tenants.plans.errors import NotInPlanError, PracticePastDueError
 from tenants.social import registrations
 from tenants.social.models import SocialProvider
 from tenants.social.schemas import ProviderList, ProviderPut, ProviderRead
@@ -29,7 +30,7 @@ async def read_providers(_staff: SettingsKeeper, session: TenantSessionDep, runt
     return ProviderList(items=[ProviderRead.model_validate(status) for status in statuses])
 
 
-@router.put("/{provider}", responses=responses(InvalidInputError))
+@router.put("/{provider}", responses=responses(InvalidInputError, PracticePastDueError, NotInPlanError))
 async def register_provider(
     provider: SocialProvider,
     body: ProviderPut,

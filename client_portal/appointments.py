@@ -119,6 +119,7 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
     standing = await find_standing(page.session, row)
     can_pay_rest = view.status in PAYABLE and standing.balance > 0
     usable = await _usable_credits(page, row)
+    online = [one for one in method_choices(page, methods) if one[0] != "offline"]
     known = _PROBLEMS.get(problem)
     if problem == MethodNotOfferedError.code:
         sentence: str | None = page.t("Choose one of the ways to pay.")
@@ -137,7 +138,8 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
         offer_entry=await find_offered_entry(page.session, row.id) if view.is_offer else None,
         fee_minor=row.no_show_fee_minor,
         balance_minor=standing.balance if view.status in PAYABLE else 0,
-        rest_methods=[one for one in method_choices(page, methods) if one[0] != "offline"] if can_pay_rest else [],
+        rest_methods=online if can_pay_rest else [],
+        fee_methods=online,
         credits=usable,
         credit_status=(await uses_of(page.session, [row.id])).get(row.id),
     )
@@ -177,7 +179,8 @@ async def pay(page: SignedIn, appointment_id: UUID) -> Response:
     """Pay for a time that is still kept."""
     form = await page.read_form()
     await _own(page, appointment_id)
-    purpose = Purpose.BALANCE if form.get("purpose") == Purpose.BALANCE else Purpose.BOOKING
+    wanted = form.get("purpose")
+    purpose = Purpose(wanted) if wanted in list(Purpose) else Purpose.BOOKING
     return await start_paying(page, appointment_id, form.get("method"), purpose)
 
 

@@ -26,6 +26,7 @@ KIND_WORDS: dict[str, str] = {
     ChangeKind.ACCEPTED: _("The client took the time that was offered"),
     ChangeKind.ATTENDANCE: _("The client said that they will come"),
     ChangeKind.FEE_WAIVED: _("Fee waived"),
+    ChangeKind.FEE_PAID: _("Fee paid"),
     ChangeKind.MEETING: _("Link of the meeting changed"),
     ChangeKind.NOTED: _("Private notes changed"),
 }

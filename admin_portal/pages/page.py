@@ -11,12 +11,14 @@ from starlette.responses import Response
 
 from admin_portal.calendar_access import CalendarEditor, calendar_editor
 from admin_portal.pages.sentences import SENTENCES
+from notifications.formats import describe
 from tenants.accounts.auth import fresh_within
 from tenants.accounts.models import AccountKind, Staff
 from tenants.accounts.permissions import Permission, may
 from tenants.accounts.services import audit, sign_ins
 from tenants.accounts.services.second_factors import StaffMultiFactor
 from tenants.accounts.services.sign_ins import StaffSignIn
+from tenants.plans.capabilities import is_restricted
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError
 from todoenbalance.kit.pages.cookies import SignIn, drop_sign_in, keep_sign_in, read_sign_in
@@ -56,6 +58,7 @@ _NAVIGATION = (
     ("/admin/documents", _("Invoices"), Permission.VIEW_DOCUMENTS),
     ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
     ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),
+    ("/admin/plan", _("Plan and invoices"), Permission.MANAGE_PLAN),
     ("/admin/audit", _("Who did what"), Permission.VIEW_AUDIT),
 )
 
@@ -117,7 +120,18 @@ class VisitorPage(SecurityPage):
             "staff": self.staff,
             "navigation": navigation if self.staff is not None else [],
             "may": lambda name: self.may(Permission(name)),
+            "overdue": self._overdue() if self.may(Permission.MANAGE_PLAN) else None,
         }
+
+    def _overdue(self) -> str | None:
+        """What those who can pay for the plan are told on every page while money is owed; clients never are."""
+        from_day = self.tenant.restricted_from
+        if from_day is None:
+            return None
+        if is_restricted(self.tenant):
+            return self.t(_("The payment of your plan is missing, so some things wait until it is made."))
+        day = describe(from_day, self.tenant.timezone, self.locale).day
+        return self.t(_("The payment of your plan is due. From %(day)s on some things wait until it is made."), day=day)
 
     async def sign_in(
         self,

@@ -35,6 +35,8 @@ SENTENCES = {
     "rule_empty": _("This rule gives no day. Check it and the day it counts from."),
     "rrule.value_error": _("Write a rule like FREQ=WEEKLY;INTERVAL=2, of days, weeks, months or years."),
     "refund_tiers.value_error": _("The longest notice comes first, and a shorter one gives no more back."),
+    "plan_unknown": _("Choose one of the list."),
+    "plan_without_price": _("This plan has no price, so there is nothing to subscribe to."),
     "tax_area_of_country": _("These are not the rules of that country."),
     "series_differ": _("Each kind needs a series of its own."),
     "simplified_series.string_pattern_mismatch": _("Write capitals and digits, ten at most."),

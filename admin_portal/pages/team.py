@@ -52,6 +52,7 @@ PERMISSION_WORDS = {
     Permission.VIEW_EMAILS: _("See which e-mails were sent"),
     Permission.MANAGE_STAFF: _("Invite staff and change roles"),
     Permission.MANAGE_SETTINGS: _("Change the practice's settings"),
+    Permission.MANAGE_PLAN: _("See and change the practice's plan, and pay for it"),
     Permission.MANAGE_PAYMENT_ACCOUNTS: _("Connect and disconnect the accounts that clients pay into"),
     Permission.VIEW_AUDIT: _("See who did what"),
     Permission.EXPORT_CLIENTS: _("Export a client's data"),

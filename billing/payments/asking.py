@@ -71,7 +71,7 @@ async def _start(provider: PaymentProvider, tenant: TenantContext, payment: Paym
         return_url=payment.return_url,
         cancel_url=payment.cancel_url,
         expires_at=attempt.expires_at,
-        platform_fee_minor=payment.platform_fee_minor,
+        platform_fee_minor=payment.platform_fee_minor if provider.capabilities().platform_fee else 0,
         flow=Flow(payment.flow),
         locale=payment.locale or "en",
         saves_card=payment.saves_card,

@@ -98,7 +98,7 @@ async def open_payment(session: TenantSession, settings: Settings, payable: Paya
         refund_pending_minor=0,
         refunded_minor=0,
         disputed_minor=0,
-        platform_fee_minor=fee_of(session.tenant, account, payable.amount),
+        platform_fee_minor=fee_of(session.tenant, manner.method, payable.amount),
         fee_taken_minor=0,
         fee_returned_minor=0,
         flow=manner.flow,

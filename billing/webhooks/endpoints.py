@@ -3,6 +3,8 @@
 from fastapi import APIRouter, Request
 
 from billing.payments.errors import MethodNotOfferedError
+from billing.platform_fees.platform_events import handle_platform_event, receive_platform_webhook
+from billing.platform_fees.stripe_billing import notice_of
 from billing.providers import sandbox
 from billing.providers.port import InvalidSignatureError
 from billing.providers.stripe.events import read_event, secrets_of
@@ -50,15 +52,22 @@ async def receive_paypal_webhook(practice: str, request: Request, runtime: Runti
 
 @router.post("/stripe", responses=responses(InvalidWebhookSignatureError, WebhookTooLargeError))
 async def receive_stripe_webhook(request: Request, runtime: RuntimeDep) -> dict[str, str]:
-    """An event of Stripe Connect: the account that it names says whose it is. One of nobody's account is kept aside."""
+    """An event of Stripe Connect: the account that it names says whose it is. One of nobody's account is kept aside.
+
+    The events of the platform's own account (what practices pay for their plans) come here, too, signed with a secret
+    of their own.
+    """
     body = await read_limited(request, MAX_BODY_BYTES)
     settings = runtime.settings.providers.stripe
     secrets = secrets_of(settings.webhook_secret.get_secret_value())
     try:
         event = read_event(request.headers, body, secrets, now=clock.now())
-    except InvalidSignatureError as error:
-        _log.warning("webhook_refused", provider="stripe", reason=error.code)
-        raise InvalidWebhookSignatureError from error
+    except InvalidSignatureError:
+        await receive_platform_webhook(runtime, request.headers, body)
+        return {}
+    if event.account_ref is None:  # one secret for both endpoints
+        await handle_platform_event(runtime, notice_of(event.body))
+        return {}
     await receive_account_event(runtime, request.app.state.directory, "stripe", event, body)
     return {}
 

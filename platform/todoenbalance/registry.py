@@ -6,6 +6,7 @@ from billing.disputes import models as disputes
 from billing.documents import models as documents
 from billing.packages import models as packages
 from billing.payments import models as payments
+from billing.platform_fees import models as platform_fees
 from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
 from scheduling.appointments import models as appointments
@@ -15,6 +16,7 @@ from scheduling.feeds import models as feeds
 from scheduling.group_sessions import models as group_sessions
 from scheduling.waitlist import models as waitlist
 from tenants.accounts import models as accounts
+from tenants.plans import models as plans
 from tenants.privacy import models as privacy
 from tenants.registry import models as tenants
 from tenants.settings import models as settings
@@ -42,6 +44,8 @@ MODULES = (
     packages,
     payment_accounts,
     payments,
+    plans,
+    platform_fees,
     privacy,
     reconciliation,
     settings,

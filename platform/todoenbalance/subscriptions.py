@@ -20,6 +20,9 @@ from billing.packages.personal_data import PackageData
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK, PAYMENT_RECEIPT_UNDONE, PAYMENT_SETTLED
 from billing.payments.personal_data import PaymentData
 from billing.payments.tasks import abandon_payable, check_payment
+from billing.platform_fees import events as platform_fees
+from billing.platform_fees import mails as plan_mails
+from billing.platform_fees import tasks as platform_fee_tasks
 from billing.providers.sandbox import SEND_WEBHOOK
 from billing.reconciliation.events import BILLING_RECONCILE, DISAGREEMENT_FOUND
 from billing.reconciliation.mails import on_disagreement_found, register_reconciliation_mails
@@ -37,13 +40,14 @@ from notifications.personal_data import MailData
 from notifications.retention import MAIL_LOG
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
+from scheduling.appointments import fee_mails, request_mails, series_mails
 from scheduling.appointments import mails as appointment_mails
-from scheduling.appointments import request_mails, series_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
 from scheduling.checkout.describing import register_appointment_describers
+from scheduling.checkout.no_show_fee_payable import register_no_show_fee_kind
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
@@ -55,6 +59,8 @@ from scheduling.waitlist.mails import register_waitlist_mails
 from scheduling.waitlist.personal_data import ENDED_ENTRIES, WaitlistData
 from tenants.accounts import events as accounts
 from tenants.accounts.personal_data import AccountData
+from tenants.plans import events as plans
+from tenants.plans import tasks as plan_tasks
 from tenants.privacy import events as privacy
 from tenants.privacy import tasks as privacy_tasks
 from tenants.privacy.personal_data import AnswerData, ConsentData
@@ -62,7 +68,8 @@ from tenants.privacy.port import personal_data_sources, register_cancelling, reg
 from tenants.privacy.retention import register_retention
 from tenants.social import events as social
 from tenants.social.personal_data import SocialData
-from todoenbalance.kit.outbox.tasks import TenantHandler
+from todoenbalance.kit.outbox.tasks import PlatformHandler, TenantHandler
+from todoenbalance.operators.plans import on_plan_changed
 
 SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     accounts.CLIENT_REGISTERED: [notifications.on_client_registered],
@@ -93,19 +100,25 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_CONFIRMED: [
         appointment_mails.on_appointment_confirmed,
         waitlist.on_appointment_confirmed,
+        platform_fee_tasks.count_confirmed_appointment,
     ],
     appointments.TIME_FREED: [waitlist.on_time_freed],
     WAITLIST_SWEEP: [waitlist.sweep],
     appointments.APPOINTMENT_MOVED: [appointment_mails.on_appointment_moved],
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
+    appointments.APPOINTMENT_FEE_OWED: [fee_mails.on_fee_owed],
     appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
     group_sessions.GROUP_SESSION_PLANNED: [session_mails.on_session_planned],
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
-    PAYMENT_SETTLED: [on_payment_settled, document_tasks.on_payment_settled],
-    PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone],
+    PAYMENT_SETTLED: [
+        on_payment_settled,
+        document_tasks.on_payment_settled,
+        platform_fee_tasks.count_settled_payment,
+    ],
+    PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone, platform_fee_tasks.count_settled_payment],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
     payment_accounts.PAYMENT_ACCOUNT_CHANGED: [on_payment_account_changed],
@@ -120,7 +133,12 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
     packages.PACKAGE_EXPIRY: [package_tasks.expire_package],
     packages.PACKAGE_UNPAID: [package_tasks.lapse_unpaid],
-    REFUND_SETTLED: [on_refund_settled, document_tasks.on_refund_settled, package_tasks.on_refund_settled],
+    REFUND_SETTLED: [
+        on_refund_settled,
+        document_tasks.on_refund_settled,
+        package_tasks.on_refund_settled,
+        platform_fee_tasks.count_settled_refund,
+    ],
     documents.DOCUMENT_ISSUE: [document_tasks.issue_document],
     documents.DOCUMENT_ISSUED: [document_mails.on_document_issued],
     documents.DOCUMENT_TRANSMIT: [document_tasks.transmit_record],
@@ -128,7 +146,19 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
     privacy.HOUSEKEEPING: [privacy_tasks.keep_house],
+    plans.PLAN_CHANGED: [plan_tasks.on_plan_changed],
+    platform_fees.DUNNING_STEP: [plan_mails.on_dunning_step],
+    platform_fees.SUBSCRIPTION_RESTORED: [plan_mails.on_restored],
 }
+
+PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
+    plans.PLAN_CHANGED: [on_plan_changed],
+    plans.SUBSCRIPTION_ALIGN: [platform_fee_tasks.on_subscription_align],
+    platform_fees.PLATFORM_EVENT_RECEIVED: [platform_fee_tasks.on_platform_event],
+    platform_fees.SUBSCRIPTION_CHECK: [platform_fee_tasks.on_subscription_check],
+    platform_fees.STATEMENT_CLOSE: [platform_fee_tasks.on_statement_close],
+}
+"""Of the platform's own events, which belong to no practice."""
 
 
 def register_composers() -> None:
@@ -139,12 +169,14 @@ def register_composers() -> None:
     social_mails.register_social_mails()
     appointment_mails.register_appointment_mails()
     request_mails.register_request_mails()
+    fee_mails.register_fee_mails()
     series_mails.register_series_mails()
     session_mails.register_session_mails()
     register_payment_account_mails()
     register_refund_mails()
     register_dispute_mails()
     register_reconciliation_mails()
+    plan_mails.register_plan_mails()
     package_mails.register_package_mails()
     document_mails.register_document_mails()
     register_appointment_describers()
@@ -155,6 +187,7 @@ def register_payable_kinds() -> None:
     """Let the features tell billing what can be paid for. Safe to repeat."""
     register_appointment_kinds()
     register_balance_kind()
+    register_no_show_fee_kind()
     register_package_kind()
 
 

@@ -33,6 +33,7 @@ from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
 from admin_portal.payment_accounts import router as payment_accounts
 from admin_portal.sign_in_providers import router as sign_in_providers
+from admin_portal.subscription import router as staff_subscription
 from billing.checkout.endpoints import router as checkout_router
 from billing.documents.endpoints import profile_router as billing_profile_router
 from billing.documents.endpoints import router as documents_router
@@ -64,6 +65,7 @@ from todoenbalance.kit.web.docs import install_docs
 from todoenbalance.operators import endpoints as operators
 from todoenbalance.operators import password_endpoints as operator_passwords
 from todoenbalance.operators import payment_accounts as operators_payment_accounts
+from todoenbalance.operators import plan_endpoints as operators_plans
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
 from todoenbalance.operators.provider_event_endpoints import router as provider_events
@@ -131,6 +133,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         group_sessions.router,
         staff_refunds.router,
         staff_payments.router,
+        staff_subscription,
         staff_packages.products_router,
         staff_packages.purchases_router,
         staff_discounts.router,
@@ -170,6 +173,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operator_passwords.router)
     api.include_router(operators_second_factors.router)
     api.include_router(operators.router)
+    api.include_router(operators_plans.router)
     api.include_router(operators_payment_accounts.router)
     api.include_router(provider_events)
     app.include_router(api)

@@ -23,6 +23,7 @@ from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, get_settings
 from todoenbalance.operators.housekeeping import clean_platform
 from todoenbalance.subscriptions import (
+    PLATFORM_SUBSCRIPTIONS,
     SUBSCRIPTIONS,
     register_composers,
     register_payable_kinds,
@@ -39,7 +40,7 @@ class _Process:
         self.runner = asyncio.Runner()
         self.runtime = Runtime.from_settings(settings)
         self.directory = TenantDirectory(self.runtime.database, settings)
-        self.dispatcher = Dispatcher(self.runtime, self.directory, SUBSCRIPTIONS)
+        self.dispatcher = Dispatcher(self.runtime, self.directory, SUBSCRIPTIONS, PLATFORM_SUBSCRIPTIONS)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` on the process's one loop."""

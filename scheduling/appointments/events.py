@@ -18,6 +18,10 @@ APPOINTMENT_UNANSWERED = "appointment.unanswered"
 APPOINTMENT_LAPSED = "appointment.lapsed"
 """``{appointment_id}``: its hold ran out, and it was booked with a session of a package or a discount code."""
 
+APPOINTMENT_FEE_OWED = "appointment.fee_owed"
+"""``{appointment_id, version}``, due an hour after staff said that the client did not come: there is a fee for it, and
+by then a mistake would have been corrected."""
+
 TIME_FREED = "appointment.time_freed"
 """``{practitioner_id, starts_at, ends_at}`` (RFC 3339): somebody's time can be had again, by those who wait for it."""
 

@@ -34,6 +34,8 @@ class ChangeKind(StrEnum):
     DECLINED = "declined"
     FEE_WAIVED = "fee_waived"
     """A client who did not come owes nothing after all."""
+    FEE_PAID = "fee_paid"
+    """A client who did not come paid the fee."""
     MEETING = "meeting"
     """Where an online one takes place was set."""
     NOTED = "noted"

@@ -193,6 +193,11 @@ class CatalogueRepository:
         values = {"practitioner_id": practitioner_id, "spans": f"{{{ranges}}}", "now": now}
         return (await self._session.scalar(_LIVE_WITHIN, values)) or 0
 
+    async def count_active_practitioners(self) -> int:
+        """Those that are not archived."""
+        statement = select(func.count()).select_from(Practitioner).where(Practitioner.archived.is_(False))
+        return (await self._session.execute(statement)).scalar_one()
+
     async def find_practitioner_of_staff(self, staff_id: UUID) -> Practitioner | None:
         """The practitioner that a member of staff is, or None."""
         return (

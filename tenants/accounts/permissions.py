@@ -25,6 +25,7 @@ class Permission(StrEnum):
     VIEW_EMAILS = "view_emails"
     MANAGE_STAFF = "manage_staff"
     MANAGE_SETTINGS = "manage_settings"
+    MANAGE_PLAN = "manage_plan"
     MANAGE_PAYMENT_ACCOUNTS = "manage_payment_accounts"
     VIEW_AUDIT = "view_audit"
     EXPORT_CLIENTS = "export_clients"

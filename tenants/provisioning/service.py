@@ -14,6 +14,8 @@ from tenants.accounts.events import STAFF_INVITED
 from tenants.accounts.models import AccountKind, StaffRole
 from tenants.accounts.services.links import INVITATION, make_one_time_token
 from tenants.accounts.services.staff_accounts import make_staff
+from tenants.plans.models import DEFAULT_PLAN
+from tenants.plans.service import get_offered_plan
 from tenants.registry.errors import SlugTakenError
 from tenants.registry.models import Tenant, TenantStatus
 from tenants.registry.repository import TenantRepository
@@ -94,7 +96,7 @@ class NewTenant:
     locale: str
     currency: str
     owner: NewOwner
-    plan: str = "standard"
+    plan: str = DEFAULT_PLAN
 
 
 def check_slug(slug: str) -> str:
@@ -135,6 +137,7 @@ async def provision_tenant(session: PlatformSession, settings: Settings, new: Ne
     leaves nothing. Raises :class:`SlugTakenError`, :class:`InvalidInputError`.
     """
     _check(new)
+    await get_offered_plan(session, new.plan)
     tenants = TenantRepository(session)
     if await tenants.slug_is_taken(new.slug):
         raise SlugTakenError(slug=new.slug)

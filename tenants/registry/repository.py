@@ -51,6 +51,11 @@ class TenantRepository:
         """Practices, newest first."""
         return await paginate(self._session, select(Tenant), [Tenant.id], limit=limit, cursor=cursor, descending=True)
 
+    async def names_of(self, tenant_ids: Collection[UUID]) -> dict[UUID, str]:
+        """By id."""
+        rows = await self._session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(tenant_ids)))
+        return {row.id: row.name for row in rows}
+
     async def domains_of(self, tenant_ids: list[UUID]) -> dict[UUID, list[str]]:
         """Verified custom hosts of each practice."""
         rows = await self._session.execute(

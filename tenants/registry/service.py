@@ -3,12 +3,14 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from tenants.plans.service import assign_plan, find_terms
 from tenants.registry.errors import PracticeNotFoundError, SlugTakenError, TenantStateError
 from tenants.registry.models import Tenant, TenantStatus
 from tenants.registry.repository import TenantRepository
@@ -24,8 +26,12 @@ _CHANNEL = "tenants_changed"
 _log = get_logger("tenants.registry")
 
 
-def to_context(tenant: Tenant, hostname: str = "") -> TenantContext:
-    """The immutable value that travels with a request or task."""
+def to_context(tenant: Tenant, hostname: str = "", terms: Mapping[str, Any] | None = None) -> TenantContext:
+    """The immutable value that travels with a request or task.
+
+    ``terms``: what the practice's plan says (``tenants.plans``). Without them no fee is taken and nothing withheld, so
+    whoever serves a practice looks it up by :class:`TenantDirectory`.
+    """
     return TenantContext(
         id=tenant.id,
         key=tenant.key,
@@ -37,7 +43,14 @@ def to_context(tenant: Tenant, hostname: str = "") -> TenantContext:
         locale=tenant.locale,
         currency=tenant.currency,
         hostname=hostname,
+        plan=tenant.plan,
+        **(terms or {}),
     )
+
+
+async def load_context(session: PlatformSession, tenant: Tenant, hostname: str = "") -> TenantContext:
+    """The same with what its plan says."""
+    return to_context(tenant, hostname, await find_terms(session, tenant))
 
 
 class TenantDirectory:
@@ -110,13 +123,13 @@ class TenantDirectory:
             tenants = TenantRepository(session)
             if hostname is None:
                 tenant = await tenants.find_by_key_or_slug(name)
-                return to_context(tenant, f"{tenant.slug}.{self._base_domain}") if tenant else None
+                return await load_context(session, tenant, f"{tenant.slug}.{self._base_domain}") if tenant else None
             if hostname.endswith(f".{self._base_domain}"):
                 slug = hostname.removesuffix(f".{self._base_domain}")
                 tenant = None if "." in slug else await tenants.find_by_key_or_slug(slug)
             else:
                 tenant = await tenants.find_by_domain(hostname)
-            return to_context(tenant, hostname) if tenant else None
+            return await load_context(session, tenant, hostname) if tenant else None
 
     async def _listen(self) -> None:
         while True:
@@ -160,6 +173,11 @@ async def list_tenants(
     return await TenantRepository(session).page(limit=limit, cursor=cursor)
 
 
+async def names_of(session: PlatformSession, tenant_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of these practices."""
+    return await TenantRepository(session).names_of(tenant_ids)
+
+
 async def tenants_by_key(session: PlatformSession, keys: Collection[str]) -> dict[str, Tenant]:
     """The practices of these keys; those that are gone are left out."""
     return {tenant.key: tenant for tenant in await TenantRepository(session).list_by_key(keys)} if keys else {}
@@ -201,10 +219,12 @@ async def change_tenant(
     slug: str | None = None,
     name: str | None = None,
     plan: str | None = None,
+    operator_id: UUID | None = None,
 ) -> Tenant:
     """Rename a practice or change its plan; the key, and with it every provider's webhook address, stays.
 
-    The slug must have been checked. Raises :class:`NotFoundError`, :class:`SlugTakenError`.
+    The slug must have been checked. Raises :class:`NotFoundError`, :class:`SlugTakenError`, and
+    ``InvalidInputError`` for a plan that is not offered.
     """
     tenant = await get_tenant(session, tenant_id, for_update=True)
     if slug is not None and slug != tenant.slug:
@@ -214,7 +234,7 @@ async def change_tenant(
     if name is not None:
         tenant.name = name
     if plan is not None:
-        tenant.plan = plan
+        await assign_plan(session, tenant, plan, by_kind="operator", by_id=operator_id)
     return tenant
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ScalarSelect, select, update
 
+from tenants.plans.capabilities import Capability, need
 from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -53,8 +54,11 @@ async def set_method_connected(session: TenantSession, method: str, *, is_connec
 async def update_practice_settings(session: TenantSession, changes: dict[str, Any]) -> PracticeSettings:
     """Change some of them; the rest stays. With another country of holidays the region goes, unless one is given.
 
-    Raises :class:`InvalidInputError` for a country or region whose holidays are not known.
+    Raises :class:`InvalidInputError` for a country or region whose holidays are not known, and
+    ``PracticePastDueError`` or ``NotInPlanError`` for branding that the practice's plan withholds.
     """
+    if "branding" in changes:
+        need(session.tenant, Capability.CHANGE_BRANDING)
     settings = await get_practice_settings(session, for_update=True)
     if changes.get("holidays_country", settings.holidays_country) != settings.holidays_country:
         changes = {"holidays_region": None} | changes

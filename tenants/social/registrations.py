@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from tenants.plans.capabilities import Capability, need
 from tenants.social.errors import ProviderNotOfferedError
 from tenants.social.models import SocialProvider, SocialProviderAccount
 from tenants.social.port import Registration
@@ -100,7 +101,9 @@ async def register_provider(
     """Use the practice's own registration from now on; without a secret the one that is there stays.
 
     A disabled one turns the provider off here, the platform's registration too, and needs no credentials.
-    Raises :class:`InvalidInputError` for an enabled one without an id, and for an id without a secret.
+    Raises :class:`InvalidInputError` for an enabled one without an id, and for an id without a secret;
+    ``PracticePastDueError`` or ``NotInPlanError`` for a first one, by the practice's plan (one that is there can be
+    changed and turned off in any case).
     """
     social = SocialRepository(session)
     row = await social.find_account(provider, for_update=True)
@@ -110,6 +113,8 @@ async def register_provider(
     if client_id and not client_secret and not is_kept:
         raise InvalidInputError(["body", "client_secret"], "is needed with a new client id", "missing")
     if row is None:
+        if client_id:
+            need(session.tenant, Capability.OWN_SIGN_IN_PROVIDERS)
         row = SocialProviderAccount(provider=provider)
         social.add(row)
     if not is_kept:

@@ -165,6 +165,10 @@ GET    /api/v1/admin/staff/{staff_id}                                           
 PATCH  /api/v1/admin/staff/{staff_id}                                              O fresh
 POST   /api/v1/admin/staff/{staff_id}/invitation                                   O fresh
 DELETE /api/v1/admin/staff/{staff_id}/second-factors                               O fresh
+GET    /api/v1/admin/subscription                                                  O
+POST   /api/v1/admin/subscription/plan                                             O fresh
+POST   /api/v1/admin/subscription/portal                                           O fresh
+GET    /api/v1/admin/subscription/statements/{statement_id}/lines.csv              O
 GET    /api/v1/admin/time-slots                                                    staff
 POST   /api/v1/admin/time-slots                                                    OMR
 GET    /api/v1/admin/time-slots/{slot_id}                                          staff
@@ -239,10 +243,18 @@ POST   /api/v1/platform/auth/sessions/end-others                                
 DELETE /api/v1/platform/auth/sessions/{session_id}                                 operator
 POST   /api/v1/platform/auth/sudo                                                  operator
 POST   /api/v1/platform/auth/sudo/passkey/options                                  operator
+GET    /api/v1/platform/fee-statements                                             operator
+POST   /api/v1/platform/fee-statements/{statement_id}/invoice                      operator fresh
+GET    /api/v1/platform/fee-statements/{statement_id}/lines.csv                    operator
+POST   /api/v1/platform/fee-statements/{statement_id}/settle                       operator fresh
 GET    /api/v1/platform/migrations                                                 operator
 GET    /api/v1/platform/parked-events                                              operator
 POST   /api/v1/platform/parked-events/{parked_id}/assign                           operator fresh
 POST   /api/v1/platform/parked-events/{parked_id}/ignore                           operator fresh
+GET    /api/v1/platform/plans                                                      operator
+POST   /api/v1/platform/plans                                                      operator fresh
+GET    /api/v1/platform/plans/{code}                                               operator
+PATCH  /api/v1/platform/plans/{code}                                               operator fresh
 GET    /api/v1/platform/provider-events                                            operator
 GET    /api/v1/platform/tenants                                                    operator
 POST   /api/v1/platform/tenants                                                    operator fresh
@@ -253,7 +265,11 @@ GET    /api/v1/platform/tenants/{tenant_id}/provider-events                     
 POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/ignore      operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/provider-events/{event_id}/replay      operator fresh
 POST   /api/v1/platform/tenants/{tenant_id}/reactivate                             operator fresh
+GET    /api/v1/platform/tenants/{tenant_id}/subscription                           operator
+POST   /api/v1/platform/tenants/{tenant_id}/subscription/checkout                  operator fresh
+POST   /api/v1/platform/tenants/{tenant_id}/subscription/refresh                   operator
 POST   /api/v1/platform/tenants/{tenant_id}/suspend                                operator fresh
+GET    /api/v1/platform/usage                                                      operator
 GET    /api/v1/practice                                                            anyone
 GET    /api/v1/practitioners                                                       anyone
 POST   /api/v1/quotes                                                              client

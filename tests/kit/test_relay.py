@@ -4,15 +4,18 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import ProgrammingError
 
 from tenants.registry.service import TenantDirectory
 from tests.support.practices import make_practice
 from todoenbalance.kit import clock
+from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.outbox import relay
 from todoenbalance.kit.outbox.dispatch import Dispatcher
 from todoenbalance.kit.outbox.models import OutboxEvent
 from todoenbalance.kit.outbox.publish import publish
-from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
+from todoenbalance.kit.outbox.tasks import EventContext, RetryLaterError, TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import OutboxSettings
 from todoenbalance.kit.tenancy import TenantContext
@@ -56,7 +59,7 @@ class Recorder:
 
 def dispatcher(runtime: Runtime, handler: Recorder) -> Dispatcher:
     directory = TenantDirectory(runtime.database, runtime.settings)
-    return Dispatcher(runtime, directory, {"test.happened": [handler]})
+    return Dispatcher(runtime, directory, {"test.happened": [handler]}, {})
 
 
 class TestHandingOver:
@@ -202,3 +205,47 @@ class TestDelivering:
         state = await row(fresh_runtime, event_id)
         assert state is not None
         assert "UnboundEventError" in (state.last_error or "")
+
+
+class TestThePlatformsOwnEvents:
+    async def test_are_handled_without_a_practice(self, fresh_runtime: Runtime, fresh_practice: TenantContext) -> None:
+        seen: list[dict[str, object]] = []
+
+        async def handler(context: EventContext, payload: dict[str, object]) -> None:
+            assert not isinstance(context, TenantEventContext)
+            seen.append(payload)
+
+        async with fresh_runtime.database.platform() as session:
+            event_id = await publish(session, "test.happened", {"n": 1})
+        [item] = await hand_over(fresh_runtime)
+        directory = TenantDirectory(fresh_runtime.database, fresh_runtime.settings)
+        theirs = Recorder()
+        worker = Dispatcher(fresh_runtime, directory, {"test.happened": [theirs]}, {"test.happened": [handler]})
+        assert await worker.deliver(item.event_id, item.attempt)
+        assert (seen, theirs.seen) == ([{"n": 1}], [])
+        assert await row(fresh_runtime, event_id) is None
+
+    async def test_can_not_be_made_by_a_practice(self, fresh_runtime: Runtime, fresh_practice: TenantContext) -> None:
+        with pytest.raises(ProgrammingError, match="row-level security"):
+            async with fresh_runtime.database.tenant(fresh_practice) as session:
+                now = clock.now()
+                values: dict[str, object] = {
+                    "id": new_id(),
+                    "tenant": None,
+                    "topic": "subscription.align",
+                    "payload": {},
+                    "run_at": now,
+                }
+                await session.execute(insert(OutboxEvent).values(**values))
+        async with fresh_runtime.database.tenant(fresh_practice) as session:
+            event_id = await publish(session, "subscription.align", {"tenant_id": str(fresh_practice.id)})
+        [item] = await hand_over(fresh_runtime)
+        calls = Recorder()
+        directory = TenantDirectory(fresh_runtime.database, fresh_runtime.settings)
+        platforms = {"subscription.align": [calls]}
+        worker = Dispatcher(fresh_runtime, directory, {}, platforms)  # type: ignore[arg-type]  # it must not be called
+        await worker.deliver(item.event_id, item.attempt)
+        state = await row(fresh_runtime, event_id)
+        assert state is not None
+        assert "UnboundEventError" in (state.last_error or "")
+        assert calls.seen == []

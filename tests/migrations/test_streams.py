@@ -109,6 +109,28 @@ class TestTheStreams:
         assert describe(runtime.settings, practice.key) == before
 
 
+class TestThePlatformStream:
+    async def test_plans_go_back_and_forth_and_codes_that_are_in_use_become_plans(
+        self, fresh_runtime: Runtime, fresh_settings: Settings
+    ) -> None:
+        await make_practice(fresh_runtime)
+        stream = config("platform")
+        with bound(fresh_settings, None) as connection:
+            stream.attributes["connection"] = connection
+            await asyncio.to_thread(command.downgrade, stream, "p0003")
+            assert not connection.execute(text("SELECT to_regclass('platform.plans')")).scalar_one()
+            connection.execute(text("UPDATE platform.tenants SET plan = 'made-up'"))
+            await asyncio.to_thread(command.upgrade, stream, "head")
+            plans = connection.execute(text("SELECT code, archived FROM platform.plans ORDER BY position, code")).all()
+            connection.commit()
+        assert [tuple(plan) for plan in plans] == [
+            ("standard", False),
+            ("starter", False),
+            ("professional", False),
+            ("made-up", True),
+        ]
+
+
 class TestANewPracticeAndAMigratedOne:
     async def test_have_the_same_schema(self, fresh_runtime: Runtime, fresh_settings: Settings) -> None:
         new = await make_practice(fresh_runtime)

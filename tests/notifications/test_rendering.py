@@ -24,6 +24,7 @@ FOLDERS = [
     ROOT / "billing/disputes/templates",
     ROOT / "billing/documents/templates",
     ROOT / "billing/reconciliation/templates",
+    ROOT / "billing/platform_fees/templates",
     ROOT / "billing/packages/templates",
 ]
 PARTIALS = {"appointment_facts", "appointment_terms"}
@@ -72,6 +73,10 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "corrects": "F-2026-0001",
         "day": "3/3/26",
         "url": f"{base}/documents/1",
+        "fee_owed": "20,00 €",
+        "practice_name": "Nutrición deportiva",
+        "until": "3/3/26",
+        "plan_url": f"{base}/admin/plan",
         "outcome": "lost",
         "is_withdrawn": True,
         "due_on": "3/3/26",

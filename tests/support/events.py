@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from tenants.registry.service import TenantDirectory
 from todoenbalance.kit import clock
@@ -10,7 +10,7 @@ from todoenbalance.kit.outbox.dispatch import Dispatcher
 from todoenbalance.kit.outbox.models import OutboxEvent
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
-from todoenbalance.subscriptions import SUBSCRIPTIONS
+from todoenbalance.subscriptions import PLATFORM_SUBSCRIPTIONS, SUBSCRIPTIONS
 
 
 async def queued(runtime: Runtime, tenant: TenantContext) -> list[OutboxEvent]:
@@ -27,7 +27,20 @@ async def run_due_events(
 
     Answers how many deliveries ran. A failing event is postponed as in the worker, so it is not run twice here.
     """
-    dispatcher = Dispatcher(runtime, TenantDirectory(runtime.database, runtime.settings), SUBSCRIPTIONS)
+    return await _run(runtime, OutboxEvent.tenant == tenant.key, until, rounds)
+
+
+async def run_platform_events(
+    runtime: Runtime, tenant: TenantContext | None = None, *, until: datetime | None = None, rounds: int = 20
+) -> int:
+    """The same for the platform's own events, and for a practice's with them, as they cause each other."""
+    theirs = OutboxEvent.tenant.is_(None)
+    return await _run(runtime, theirs | (OutboxEvent.tenant == tenant.key) if tenant else theirs, until, rounds)
+
+
+async def _run(runtime: Runtime, which: ColumnElement[bool], until: datetime | None, rounds: int) -> int:
+    directory = TenantDirectory(runtime.database, runtime.settings)
+    dispatcher = Dispatcher(runtime, directory, SUBSCRIPTIONS, PLATFORM_SUBSCRIPTIONS)
     ran = 0
     for _ in range(rounds):
         async with runtime.database.platform() as session:
@@ -35,7 +48,7 @@ async def run_due_events(
                 await session.execute(
                     update(OutboxEvent)
                     .where(
-                        OutboxEvent.tenant == tenant.key,
+                        which,
                         OutboxEvent.run_at <= (until or clock.now()),
                         OutboxEvent.parked_at.is_(None),
                         OutboxEvent.attempts == OutboxEvent.started_attempt,

@@ -7,6 +7,7 @@ from uuid import UUID
 from billing.packages.models import PackageProduct
 from billing.packages.repository import PackageRepository
 from billing.packages.schemas import PackageCreate, PackagePatch
+from tenants.plans.capabilities import Capability, need
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
@@ -15,7 +16,12 @@ from todoenbalance.kit.money import MoneySchema
 
 
 async def create_product(session: TenantSession, new: PackageCreate) -> PackageProduct:
-    """A new package. Raises :class:`InvalidInputError` for money of another currency."""
+    """A new package.
+
+    Raises :class:`InvalidInputError` for money of another currency, and by the practice's plan
+    ``PracticePastDueError`` or ``NotInPlanError`` (those that there are can be sold and changed in any case).
+    """
+    need(session.tenant, Capability.ADD_PACKAGES)
     fields = {name: getattr(new, name) for name in PackageCreate.model_fields}
     product = PackageProduct(
         id=new_id(), currency=session.tenant.currency, created_at=clock.now(), **_columns(session, fields)

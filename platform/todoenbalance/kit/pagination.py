@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -51,6 +51,8 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> list[Any]:
 def _parse(value: str, kind: type) -> Any:
     if kind is datetime:
         return datetime.fromisoformat(value)
+    if kind is date:
+        return date.fromisoformat(value)
     if kind is UUID:
         return UUID(value)
     if kind is int and not -_LAST_INTEGER <= int(value) <= _LAST_INTEGER:

@@ -206,6 +206,12 @@ class SandboxSettings(BaseModel):
     )
 
 
+class PlatformFeeSettings(BaseModel):
+    """How the platform is paid by practices. ``grace_days``: so long a debt has no consequences but reminders."""
+
+    grace_days: int = Field(default=14, ge=0, le=365)
+
+
 class MailSettings(BaseModel):
     """Which adapter carries mail, and the platform's own sender."""
 
@@ -262,6 +268,7 @@ class Settings(BaseSettings):
     outbox: OutboxSettings = OutboxSettings()
     sandbox: SandboxSettings = SandboxSettings()
     mail: MailSettings = MailSettings()
+    platform_fees: PlatformFeeSettings = PlatformFeeSettings()
     documents: DocumentSettings = DocumentSettings()
 
     @field_validator("base_domain")

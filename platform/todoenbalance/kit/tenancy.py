@@ -7,6 +7,7 @@ tenant's transaction.
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 KEY_PATTERN = re.compile(r"^t_[a-z0-9]{10}$")
@@ -19,7 +20,13 @@ class InvalidTenantKeyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TenantContext:
-    """One practice. ``key`` names its schema and its role and never changes; the slug may."""
+    """One practice. ``key`` names its schema and its role and never changes; the slug may.
+
+    What its plan says comes with it, since a practice's transaction can't read the shared schema: the platform's fee
+    (``fee_fixed_minor`` in the practice's currency), what the plan ``withheld``, how many practitioners it allows. It
+    owes money since ``past_due_since``, with consequences from ``restricted_from`` on (``tenants.plans`` decides
+    which); None while it owes nothing.
+    """
 
     id: UUID
     key: str
@@ -31,9 +38,21 @@ class TenantContext:
     locale: str
     currency: str
     hostname: str = ""
+    plan: str = "standard"
+    fee_basis_points: int = 0
+    fee_fixed_minor: int = 0
+    withheld: frozenset[str] = frozenset()
+    practitioner_limit: int | None = None
+    past_due_since: datetime | None = None
+    restricted_from: datetime | None = None
 
     def __post_init__(self) -> None:
         check_key(self.key)
+
+    @property
+    def is_past_due(self) -> bool:
+        """Whether it owes the platform money, be it still within the days of grace."""
+        return self.past_due_since is not None
 
 
 def check_key(key: str) -> str:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import exists, func, or_
 
+from billing.platform_fees.models import PlatformEvent
 from tenants.social.models import OAuthFlow
 from todoenbalance.kit.database import Database
 from todoenbalance.kit.retention import BATCH, MOST_BATCHES, Retention, delete_batch
@@ -43,6 +44,12 @@ PLATFORM_RULES: tuple[Retention, ...] = (
         "operators' sign-ins with device and address, after they ended",
         timedelta(days=90),
         lambda before: func.coalesce(OperatorSignIn.ended_at, OperatorSignIn.expires_at) < before,
+    ),
+    Retention(
+        PlatformEvent,
+        "which webhooks of the platform's own account came",
+        timedelta(days=90),
+        lambda before: PlatformEvent.received_at < before,
     ),
     Retention(
         OperatorRefreshToken,

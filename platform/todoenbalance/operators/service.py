@@ -307,7 +307,7 @@ async def rename_tenant(
     session: PlatformSession, operator_id: UUID | None, tenant_id: UUID, changes: dict[str, Any], request_id: str | None
 ) -> Tenant:
     """Change a practice's name, slug or plan. Raises as ``registry.change_tenant`` does."""
-    tenant = await registry.change_tenant(session, tenant_id, **changes)
+    tenant = await registry.change_tenant(session, tenant_id, operator_id=operator_id, **changes)
     record(session, operator_id, "tenant.changed", tenant_id, request_id=request_id, **changes)
     return tenant
 

@@ -1,11 +1,12 @@
 """What staff says of an appointment: how the visit went, where it takes place, what they note for themselves."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from billing.payments.service import lock_payments_of_payable
 from billing.refunds.service import Paid
 from scheduling.appointments.errors import AppointmentStateError
-from scheduling.appointments.events import MONEY_KINDS
+from scheduling.appointments.events import APPOINTMENT_FEE_OWED, MONEY_KINDS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
@@ -15,6 +16,10 @@ from scheduling.appointments.terms import Terms
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
+from todoenbalance.kit.outbox.publish import Payload, publish
+
+MIND_MAY_CHANGE = timedelta(hours=1)
+"""How long after a client was said not to have come they are asked for the fee."""
 
 
 async def record_outcome(
@@ -36,17 +41,33 @@ async def record_outcome(
     appointment.status = status
     appointment.no_show_fee_minor = None
     if status == AppointmentStatus.NO_SHOW:
-        # Once waived it stays so, however often the outcome is corrected.
-        waived = await AppointmentRepository(session).find_change(appointment_id, ChangeKind.FEE_WAIVED)
-        is_owed = waived is None and not await is_paid_with_credit(session, appointment)
+        # Once waived or paid it stays so, however often the outcome is corrected.
+        is_over = await _was_waived_or_paid(session, appointment_id)
+        is_owed = not is_over and not await is_paid_with_credit(session, appointment)
         appointment.no_show_fee_minor = _fee_left(appointment, paid) if is_owed else None
         record_change(
             session, appointment.id, ChangeKind.NO_SHOW, actor, no_show_fee_minor=appointment.no_show_fee_minor
         )
+        if appointment.no_show_fee_minor:
+            payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
+            await publish(session, APPOINTMENT_FEE_OWED, payload, run_at=clock.now() + MIND_MAY_CHANGE)
     else:
         record_change(session, appointment.id, ChangeKind(status), actor)
     await spend_means(session, appointment, actor, status)
     return appointment
+
+
+async def _was_waived_or_paid(session: TenantSession, appointment_id: UUID) -> bool:
+    appointments = AppointmentRepository(session)
+    return any(
+        [await appointments.find_change(appointment_id, kind) for kind in (ChangeKind.FEE_WAIVED, ChangeKind.FEE_PAID)]
+    )
+
+
+def enter_paid_fee(session: TenantSession, appointment: Appointment, *, actor: Actor) -> None:
+    """The fee of a locked appointment was paid: nothing more is owed."""
+    fee, appointment.no_show_fee_minor = appointment.no_show_fee_minor, None
+    record_change(session, appointment.id, ChangeKind.FEE_PAID, actor, no_show_fee_minor=fee)
 
 
 def _fee_left(appointment: Appointment, paid: Paid) -> int | None:

@@ -10,6 +10,9 @@ from scheduling.catalogue.schemas import PractitionerAdminRead, PractitionerCrea
 from scheduling.catalogue.service import get_practitioner, read_practitioner
 from scheduling.catalogue.services.known import check_known
 from tenants.accounts.services.staff_accounts import get_staff
+from tenants.plans.capabilities import Capability, need
+from tenants.plans.errors import PlanLimitReachedError
+from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
@@ -17,7 +20,12 @@ from todoenbalance.kit.ids import new_id
 
 
 async def create_practitioner(session: TenantSession, new: PractitionerCreate) -> PractitionerAdminRead:
-    """A new practitioner. Raises :class:`InvalidInputError`, :class:`StaffAlreadyLinkedError`."""
+    """A new practitioner.
+
+    Raises :class:`InvalidInputError`, :class:`StaffAlreadyLinkedError`, and by the practice's plan
+    ``PracticePastDueError``, ``NotInPlanError``, ``PlanLimitReachedError``.
+    """
+    await _check_room(session)
     values = new.model_dump(exclude={"service_ids"})
     values["timezone"] = new.timezone or session.tenant.timezone
     practitioner = Practitioner(id=new_id(), created_at=clock.now(), **values)
@@ -32,10 +40,13 @@ async def change_practitioner(
 ) -> PractitionerAdminRead:
     """Change some fields; appointments keep their instants when the zone changes.
 
-    Raises :class:`NotFoundError`, :class:`InvalidInputError`, :class:`StaffAlreadyLinkedError`.
+    Raises :class:`NotFoundError`, :class:`InvalidInputError`, :class:`StaffAlreadyLinkedError`; for one who comes back
+    out of the archive the plan's errors of :func:`create_practitioner`.
     """
     practitioner = await get_practitioner(session, practitioner_id)
     changes = patch.changes()
+    if practitioner.archived and changes.get("archived") is False:
+        await _check_room(session)
     offers = changes.pop("service_ids", None)
     with session.no_autoflush:
         for name, value in changes.items():
@@ -62,6 +73,17 @@ async def remove_practitioner(session: TenantSession, practitioner_id: UUID) -> 
 def audited_changes(before: PractitionerAdminRead, after: PractitionerAdminRead) -> dict[str, Any]:
     """What the audit trail says of a change: archiving, as it was and as it is now."""
     return {} if before.archived == after.archived else {"archived": {"from": before.archived, "to": after.archived}}
+
+
+async def _check_room(session: TenantSession) -> None:
+    """Whether the practice's plan allows one more active practitioner; who asks at once waits for the other."""
+    tenant = session.tenant
+    need(tenant, Capability.ADD_PRACTITIONERS)
+    if tenant.practitioner_limit is None:
+        return
+    await get_practice_settings(session, for_update=True)
+    if await CatalogueRepository(session).count_active_practitioners() >= tenant.practitioner_limit:
+        raise PlanLimitReachedError(limit=tenant.practitioner_limit)
 
 
 async def _check_practitioner(session: TenantSession, practitioner: Practitioner) -> None:

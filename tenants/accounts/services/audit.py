@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import insert
+
 from tenants.accounts.models import StaffAuditEntry
 from tenants.accounts.repository import AccountRepository
 from todoenbalance.kit import clock
@@ -44,3 +46,17 @@ def record_staff_action(
             created_at=clock.now(),
         )
     )
+
+
+async def record_once(
+    session: TenantSession, entry_id: UUID, action: str, *, staff_id: str | None = None, **detail: Any
+) -> None:
+    """Add the line that has this id (an event's), unless it is there already: for handlers that may run again."""
+    line = insert(StaffAuditEntry).values(
+        id=entry_id,
+        staff_id=UUID(staff_id) if staff_id is not None else None,
+        action=action,
+        detail=detail,
+        created_at=clock.now(),
+    )
+    await session.execute(line.on_conflict_do_nothing(index_elements=[StaffAuditEntry.id]))

@@ -12,6 +12,7 @@ from tenants.accounts.models import AccountKind, Staff, StaffRole
 from tenants.accounts.repository import AccountRepository
 from tenants.accounts.services import sign_ins
 from tenants.accounts.services.links import INVITATION, make_one_time_token, read_link, spend_link
+from tenants.plans.capabilities import Capability, need
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
@@ -75,8 +76,9 @@ async def invite_staff(
 ) -> tuple[Staff, str]:
     """A new member of staff and the token of their invitation; the invitation is mailed as well.
 
-    Raises :class:`EmailTakenError`.
+    Raises :class:`EmailTakenError`, and ``PracticePastDueError`` or ``NotInPlanError`` by the practice's plan.
     """
+    need(session.tenant, Capability.INVITE_STAFF)
     accounts = AccountRepository(session)
     if await accounts.find_staff_by_email(email) is not None:
         raise EmailTakenError

@@ -9,7 +9,13 @@ import structlog
 
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox import relay
-from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext, TenantHandler
+from todoenbalance.kit.outbox.tasks import (
+    EventContext,
+    PlatformHandler,
+    RetryLaterError,
+    TenantEventContext,
+    TenantHandler,
+)
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
@@ -24,18 +30,27 @@ class FindsTenants(Protocol):
 
 
 class UnboundEventError(Exception):
-    """A row names no practice, or a topic that nobody subscribed to: a fault of ours, it will be parked."""
+    """Nobody subscribed to the topic for a practice, or for the platform itself: a fault of ours, it will be parked."""
 
 
 class Dispatcher:
-    """Calls the handlers of a topic, each bound to the practice of the row."""
+    """Calls the handlers of a topic, each bound to the practice of the row; a row without one is the platform's.
+
+    The two have subscriptions of their own. Which of them a row is for is the row's ``tenant``, which the database
+    keeps a practice from leaving out, so no practice can have the platform's handlers called.
+    """
 
     def __init__(
-        self, runtime: Runtime, tenants: FindsTenants, subscriptions: Mapping[str, Sequence[TenantHandler]]
+        self,
+        runtime: Runtime,
+        tenants: FindsTenants,
+        subscriptions: Mapping[str, Sequence[TenantHandler]],
+        platform_subscriptions: Mapping[str, Sequence[PlatformHandler]],
     ) -> None:
         self._runtime = runtime
         self._tenants = tenants
         self._subscriptions = subscriptions
+        self._platform_subscriptions = platform_subscriptions
 
     async def deliver(self, event_id: UUID, attempt: int) -> bool:
         """Run a hand-over to its end; answers whether there was anything to do.
@@ -70,14 +85,25 @@ class Dispatcher:
         return True
 
     async def _handle(self, delivery: relay.Delivery) -> None:
+        if delivery.tenant_key is None:
+            await self._handle_own(delivery)
+            return
         handlers = self._subscriptions.get(delivery.topic)
-        if not handlers or delivery.tenant_key is None:
+        if not handlers:
             raise UnboundEventError(f"{delivery.topic} for {delivery.tenant_key}")
         tenant = await self._tenants.get_by_key(delivery.tenant_key)
         context = TenantEventContext(self._runtime, delivery.event_id, delivery.topic, delivery.attempt, tenant)
         for handler in handlers:
             payload: dict[str, Any] = dict(delivery.payload)
             await handler(context, payload)
+
+    async def _handle_own(self, delivery: relay.Delivery) -> None:
+        handlers = self._platform_subscriptions.get(delivery.topic)
+        if not handlers:
+            raise UnboundEventError(f"{delivery.topic} for the platform")
+        context = EventContext(self._runtime, delivery.event_id, delivery.topic, delivery.attempt)
+        for handler in handlers:
+            await handler(context, dict(delivery.payload))
 
 
 def _describe(error: Exception) -> str:

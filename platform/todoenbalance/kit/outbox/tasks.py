@@ -27,6 +27,8 @@ class TenantEventContext(EventContext):
 
 
 TenantHandler = Callable[[TenantEventContext, dict[str, Any]], Awaitable[None]]
+PlatformHandler = Callable[[EventContext, dict[str, Any]], Awaitable[None]]
+"""Of the platform's own events, which belong to no practice; it opens ``runtime.database.platform()``."""
 
 
 class RetryLaterError(Exception):

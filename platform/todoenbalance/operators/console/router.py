@@ -29,6 +29,7 @@ from todoenbalance.operators.console.page import (
     operator_page,
     visitor_page,
 )
+from todoenbalance.operators.console.plans import router as plan_pages
 from todoenbalance.operators.console.webhooks import router as webhooks_router
 from todoenbalance.operators.password_endpoints import OperatorPasswordChange
 from todoenbalance.operators.schemas import Reason, TenantIn
@@ -230,6 +231,7 @@ async def _decide(page: OperatorPage, tenant_id: UUID, *, is_suspension: bool) -
     return see_other(f"/practices/{tenant_id}")
 
 
+router.include_router(plan_pages)
 router.include_router(webhooks_router)
 for part in SECURITY:
     router.include_router(part)

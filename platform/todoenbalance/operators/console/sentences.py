@@ -13,6 +13,12 @@ SENTENCES = {
     "currency_unknown": _("Write a currency code like EUR."),
     "country_unknown": _("Choose one of the list."),
     "locale_unknown": _("Choose one of the list."),
+    "plan_unknown": _("Choose one of the list."),
+    "plan_without_price": _("This plan has no price, so there is nothing to subscribe to."),
+    "price_taken": _("Another plan has this price at Stripe."),
+    "price_missing": _("Write a price first."),
+    "code.string_pattern_mismatch": _("Write small letters, digits and hyphens."),
+    "stripe_price_id.string_pattern_mismatch": _("Write an id that begins with price_."),
     "name_empty": _("Fill this in."),
     "currency.string_too_short": _("Write a currency code like EUR."),
 }

@@ -30,6 +30,7 @@ def create_invoice_item(world: World, call: Call) -> Json:
         description=body.get("description"),
         metadata=metadata_of(body),
         quantity=1,
+        quantity_decimal="1",
         period={"start": world.now(), "end": world.now()},
         _waits_for=body.get("subscription"),
     )

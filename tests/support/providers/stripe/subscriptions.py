@@ -88,7 +88,6 @@ def add_invoice(world: World, scope: Scope, subscription: Json, amount: int, rea
         "subscription_details": {
             "subscription": subscription["id"],
             "metadata": dict(subscription["metadata"]),
-            "pause_collection": None,
         },
     }
     subscription["latest_invoice"] = invoice["id"]
