@@ -7,6 +7,7 @@ from client_portal import (
     appointments,
     booking,
     calendar_feed,
+    documents,
     links,
     own_account,
     packages,
@@ -28,6 +29,7 @@ PARTS = (
     own_account.router,
     people.router,
     calendar_feed.router,
+    documents.router,
     privacy.router,
     social.router,
 )

@@ -18,7 +18,7 @@ from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 
 DOCUMENT_ISSUED_MAIL = "document_issued"
-DOCUMENT_PATH = "/invoices/{id}"
+DOCUMENT_PATH = "/account/documents"
 
 
 async def compose_issued(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -34,7 +34,7 @@ async def compose_issued(session: TenantSession, runtime: Runtime, notice: Notic
             "day": day_text(document.issued_on, language),
             "amount": money(document.total_minor, document.currency, language),
             "corrects": related.number if related is not None else "",
-            "url": runtime.settings.practice_url(session.tenant.slug, DOCUMENT_PATH.format(id=document.id)),
+            "url": runtime.settings.practice_url(session.tenant.slug, DOCUMENT_PATH),
         }
     )
 

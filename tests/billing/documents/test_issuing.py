@@ -103,7 +103,7 @@ class TestByItself:
         assert mail.recipient == issuing.client.email
         assert mail.subject == f"Factura simplificada {invoice.number}"
         assert "Primera consulta" not in mail.text + mail.html
-        assert f"/invoices/{invoice.id}" in mail.text
+        assert "/account/documents" in mail.text
 
 
 class TestTheLimitOfSimplifiedInvoices:
