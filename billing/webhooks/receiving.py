@@ -6,6 +6,7 @@ else in an event. One whose account nobody has is parked for an operator.
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from billing.accounts.repository import AccountRepository
@@ -21,6 +22,7 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.settings import PaymentMode
 from todoenbalance.kit.tenancy import TenantContext
 
 _log = get_logger("billing.webhooks")
@@ -90,13 +92,16 @@ async def receive_account_event(
     Answers whether it went into an inbox for the first time.
     """
     async with runtime.database.platform() as session:
-        key = await SwitchboardRepository(session).find_practice_of(provider_name, str(event.account_ref))
-        if key is None:
+        account = await SwitchboardRepository(session).find_account(provider_name, str(event.account_ref))
+        if account is None:
             sealed = runtime.vault.encrypt(body.decode("utf-8", "replace"), tenant_key=PLATFORM_OWNER)
             await SwitchboardRepository(session).park_once(provider_name, event, body=sealed)
             _log.error("webhook_parked", provider=provider_name, event_type=event.event_type)
             return False
-    tenant = await directory.get_by_key(key)
+    # Stripe tells of test payments at the address for real ones, too: such an event is kept and does nothing.
+    if event.is_live is not None and event.is_live != (account.mode == PaymentMode.LIVE):
+        event = replace(event, is_known=False)
+    tenant = await directory.get_by_key(account.tenant_key)
     async with runtime.database.tenant(tenant) as session:
         return await store_event(session, runtime, provider_name, event, body) is not None
 

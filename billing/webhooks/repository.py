@@ -97,12 +97,9 @@ class SwitchboardRepository:
     def __init__(self, session: PlatformSession) -> None:
         self._session = session
 
-    async def find_practice_of(self, provider: str, account_ref: str) -> str | None:
-        """The key of the practice that an account at a provider belongs to, or None."""
-        statement = select(ProviderAccount.tenant_key).where(
-            ProviderAccount.provider == provider, ProviderAccount.account_ref == account_ref
-        )
-        return (await self._session.scalars(statement)).one_or_none()
+    async def find_account(self, provider: str, account_ref: str) -> ProviderAccount | None:
+        """Whose an account at a provider is, and in which mode, or None."""
+        return await self._session.get(ProviderAccount, (provider, account_ref))
 
     async def park_once(self, provider: str, event: VerifiedEvent, *, body: str) -> None:
         """Keep an event whose account nobody has; a repeat changes nothing. ``body`` is sealed."""

@@ -192,6 +192,22 @@ class TestConnect:
         answer = await http().post("/webhooks/stripe", content=body, headers={"Stripe-Signature": header})
         assert_problem(answer, 400, "invalid_signature")
 
+    async def test_an_event_of_the_other_mode_is_kept_and_does_nothing(self, desk: Desk, http: HttpFactory) -> None:
+        account = f"acct_{secrets.token_hex(6)}"
+        async with desk.runtime.database.platform() as session:
+            session.add(
+                ProviderAccount(
+                    provider="stripe",
+                    account_ref=account,
+                    tenant_key=desk.practice.key,
+                    mode="live",
+                    created_at=clock.now(),
+                )
+            )
+        body = stripe_event(account)  # of test mode
+        assert (await http().post("/webhooks/stripe", content=body, headers=signed(body))).status_code == 200
+        assert [one.status for one in await inbox(desk)] == ["ignored"]
+
     async def test_an_older_secret_counts_while_it_is_being_replaced(self, http: HttpFactory) -> None:
         body = stripe_event(f"acct_{secrets.token_hex(6)}")
         answer = await http().post("/webhooks/stripe", content=body, headers=signed(body, "whsec_older"))
