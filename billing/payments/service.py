@@ -15,7 +15,7 @@ from billing.payments.errors import AlreadyPaidError
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK
 from billing.payments.models import AttemptStatus, LedgerEntry, Payment, PaymentAttempt, PaymentStatus
 from billing.payments.repository import Kinds, PaymentRepository
-from billing.payments.transitions import UNSENT_ATTEMPTS, Facts, derive_status
+from billing.payments.transitions import OPEN_ATTEMPTS, UNSENT_ATTEMPTS, Facts, derive_status
 from billing.platform_fees.service import fee_of
 from billing.providers.port import Flow
 from tenants.settings.service import NEEDS_ACCOUNT
@@ -165,7 +165,13 @@ async def request_abandon(session: TenantSession, payable_kind: str, payable_id:
 
 
 def touch(payment: Payment, attempts: Sequence[PaymentAttempt]) -> None:
-    """Let the payment's status follow from its attempts and amounts."""
+    """Let the payment's status follow from its attempts and amounts.
+
+    What the customer was given to pay with (an address, the secret of a form) is forgotten once it is of no use.
+    """
+    for attempt in attempts:
+        if attempt.status not in OPEN_ATTEMPTS and attempt.next_action is not None:
+            attempt.next_action = None
     facts = Facts(
         attempts=[AttemptStatus(attempt.status) for attempt in attempts],
         amount_minor=payment.amount_minor,

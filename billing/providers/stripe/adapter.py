@@ -4,10 +4,11 @@ The account is given once and never changes between calls. Amounts, states and e
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from billing.accounts.models import AccountKind
 from billing.accounts.service import AccountAccess
@@ -18,6 +19,7 @@ from billing.providers.port import (
     Flow,
     InvalidSignatureError,
     ObjectNotFoundError,
+    OutcomeUnknownError,
     ProviderMisconfiguredError,
     ProviderState,
     RefundOrder,
@@ -28,9 +30,9 @@ from billing.providers.port import (
     VerifiedEvent,
 )
 from billing.providers.stripe.amounts import from_stripe, to_stripe
-from billing.providers.stripe.client import StripeApi, api_of, platform_api
+from billing.providers.stripe.client import OTHER_WORDS, StripeApi, api_of, platform_api
 from billing.providers.stripe.events import ATTEMPT, event_of, read_event
-from billing.providers.stripe.snapshots import REFUND, charge_in, refund_state, snapshot_of
+from billing.providers.stripe.snapshots import REFUND, charge_in, refund_seen, refund_state, snapshot_of
 from todoenbalance.kit import clock
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import PaymentMode
@@ -43,7 +45,9 @@ that is shorter ends by an explicit ``expire``."""
 LONGEST: Final = timedelta(hours=23, minutes=55)
 _EXPANDED: Final = ("latest_charge.balance_transaction",)
 _LOCALES: Final = frozenset({"es", "en"})
-_MOST_EVENTS: Final = 100
+_PAGE: Final = 100
+MOST_LISTED: Final = 2000
+"""How far a list is read: more refunds of a charge, or events that never came, than there can be in earnest."""
 
 
 class StripeProvider:
@@ -152,17 +156,11 @@ class StripeProvider:
         charge = charge_in(order)
         if charge is None:
             return snapshot_of(order, None, None, None)
-        v1 = self._api.client.v1
-        refunds = await self._api.read(v1.refunds.list, charge=charge["id"], limit=100)
+        refunds = await self._refunds(charge["id"])
         disputes = (
-            await self._api.read(v1.disputes.list, charge=charge["id"], limit=100) if charge.get("disputed") else None
+            await self._list(self._api.client.v1.disputes.list, charge=charge["id"]) if charge.get("disputed") else ()
         )
-        return snapshot_of(
-            order,
-            [one.to_dict() for one in refunds.data],
-            [one.to_dict() for one in disputes.data] if disputes is not None else (),
-            await self._fee_object(charge) if refunds.data else None,
-        )
+        return snapshot_of(order, refunds, disputes, await self._fee_object(charge) if refunds else None)
 
     async def _order(self, provider_ref: str) -> dict[str, Any]:
         v1 = self._api.client.v1
@@ -201,12 +199,16 @@ class StripeProvider:
     async def refund(self, order: RefundOrder) -> RefundResult:
         """Give back part of a charge, and the fee's share with it.
 
-        A fee goes back only where one was taken: asking for it on a charge without is an error at Stripe.
+        A fee goes back only where one was taken: asking for it on a charge without is an error at Stripe. A refund that
+        was made before is found by our own id, however old its key is.
         """
         v1 = self._api.client.v1
         charge_ref = order.charge_ref or (await self.fetch(order.provider_ref)).charge_ref
         if charge_ref is None:
             raise ObjectNotFoundError("charge_not_found")
+        known = await self._find_refund(charge_ref, order.refund_id)
+        if known is not None:
+            return await self._result(known)
         params: dict[str, Any] = {
             "charge": charge_ref,
             "amount": to_stripe(order.amount),
@@ -216,9 +218,33 @@ class StripeProvider:
             params["refund_application_fee"] = True
         try:
             made = (await self._api.write(v1.refunds.create, key=order.idempotency_key, params=params)).to_dict()
-        except ProviderMisconfiguredError as error:  # a definite no (disputed, refunded already): nothing was made
-            raise DeclinedError(error.code) from error
+        except ProviderMisconfiguredError as error:
+            if error.code == OTHER_WORDS:  # asked before, in other words: it may have been made, so look again
+                raise OutcomeUnknownError(error.code) from error
+            raise DeclinedError(error.code) from error  # a definite no (disputed, refunded already): nothing was made
         return await self._result(made)
+
+    async def _find_refund(self, charge_ref: str, refund_id: UUID) -> dict[str, Any] | None:
+        """One that was made before, by our own id: Stripe replays a failure for a day, then forgets the key."""
+        for refund in await self._refunds(charge_ref):
+            if refund_seen(refund).refund_id == refund_id:
+                return refund
+        return None
+
+    async def _refunds(self, charge_ref: str) -> list[dict[str, Any]]:
+        """All refunds of a charge, the newest first."""
+        return await self._list(self._api.client.v1.refunds.list, charge=charge_ref)
+
+    async def _list(self, listing: Callable[..., Any], most: int = MOST_LISTED, **params: Any) -> list[dict[str, Any]]:
+        """Page by page, up to ``most``."""
+        found: list[dict[str, Any]] = []
+        while len(found) < most:
+            page = await self._api.read(listing, limit=_PAGE, **params)
+            found += [one.to_dict(for_json=True) for one in page.data]
+            if not page.has_more:
+                break
+            params["starting_after"] = found[-1]["id"]
+        return found
 
     async def fetch_refund(self, provider_ref: str, refund_ref: str) -> RefundResult:
         """How a refund stands."""
@@ -259,10 +285,10 @@ class StripeProvider:
 
     async def missed_events(self, since: datetime) -> Sequence[VerifiedEvent]:
         """Events that Stripe could not deliver to us; it lists them for 30 days."""
-        events = self._api.client.v1.events
+        listing = self._api.client.v1.events.list
         created = {"gte": int(since.timestamp())}
-        listed = await self._api.read(events.list, delivery_success=False, created=created, limit=_MOST_EVENTS)
-        return [self._ours(event_of({**one.to_dict(), "account": self._access.account_ref})) for one in listed.data]
+        listed = await self._list(listing, delivery_success=False, created=created)
+        return [self._ours(event_of({**one, "account": self._access.account_ref})) for one in listed]
 
 
 def _expiry(request: StartRequest) -> datetime:

@@ -37,6 +37,8 @@ RETRIES: Final = 2
 """Tries beyond the first after a lost connection, 409 and 5xx, under the same key. The SDK's client makes none."""
 RATE_LIMIT_SECONDS: Final = 30.0
 """How long to wait after 429, where Stripe says nothing of it."""
+OTHER_WORDS: Final = "key_used_in_other_words"
+"""The code of a call whose key was used before, to ask for something else."""
 MAX_CODE: Final = 60
 
 _T = TypeVar("_T")
@@ -148,7 +150,7 @@ def translate(error: stripe.StripeError) -> ProviderError:
     if isinstance(error, stripe.InvalidRequestError):
         return ObjectNotFoundError(code) if _is_missing(error) else ProviderMisconfiguredError(code)
     if isinstance(error, stripe.IdempotencyError):
-        return ProviderMisconfiguredError(code)
+        return ProviderMisconfiguredError(OTHER_WORDS)
     if isinstance(error, stripe.APIConnectionError) or (error.http_status or 500) >= 500:
         return OutcomeUnknownError(code)
     return ProviderMisconfiguredError(code)

@@ -229,6 +229,39 @@ class TestRefunds:
         assert [one["amount"] for one in stripe_server.objects("refund")] == [1000]
         assert (await provider.fetch_refund(order, str(result.provider_ref))).state is RefundState.SUCCEEDED
 
+    async def test_one_whose_key_stripe_has_forgotten_is_found_and_not_made_again(
+        self, provider: StripeProvider, stripe_server: StripeServer
+    ) -> None:
+        order, charge = await paid(provider, stripe_server)
+        asked = refund_of(charge, order, 1000)
+        stripe_server.faults.lose_answer("/v1/refunds", method="POST", times=RETRIES + 1)
+        with pytest.raises(OutcomeUnknownError):
+            await provider.refund(asked)
+        a_day_later = replace(asked, idempotency_key=f"forgotten:{asked.refund_id}")
+        assert (await provider.refund(a_day_later)).state is RefundState.SUCCEEDED
+        assert [one["amount"] for one in stripe_server.objects("refund")] == [1000]
+
+    async def test_one_is_found_behind_a_hundred_others(
+        self, provider: StripeProvider, stripe_server: StripeServer
+    ) -> None:
+        order, charge = await paid(provider, stripe_server)
+        asked = refund_of(charge, order, 1000)
+        await provider.refund(asked)
+        for _ in range(100):
+            stripe_server.refund_at_stripe(charge, 1)
+        await provider.refund(replace(asked, idempotency_key=f"forgotten:{asked.refund_id}"))
+        assert len(stripe_server.objects("refund")) == 101
+        assert (await provider.fetch(order)).refunded_minor == 1100
+
+    async def test_one_that_was_asked_for_in_other_words_may_have_been_made(
+        self, provider: StripeProvider, stripe_server: StripeServer
+    ) -> None:
+        order, charge = await paid(provider, stripe_server)
+        asked = refund_of(charge, order, 1000)
+        await provider.refund(asked)
+        with pytest.raises(OutcomeUnknownError):
+            await provider.refund(replace(asked, refund_id=new_id()))  # the same key
+
     async def test_of_a_payment_without_a_fee_ask_for_none_back(
         self, provider: StripeProvider, stripe_server: StripeServer
     ) -> None:
@@ -423,3 +456,15 @@ async def test_events_that_were_not_delivered_are_listed(
     assert {"checkout.session.completed", "charge.succeeded"} <= {one.event_type for one in missed}
     assert {one.account_ref for one in missed} == {account.account_ref}
     assert {order, charge} <= {one.object_ref for one in missed}
+
+
+async def test_more_than_a_page_of_events_that_were_not_delivered_are_listed(
+    provider: StripeProvider, stripe_server: StripeServer
+) -> None:
+    stripe_server.deliver_to("http://127.0.0.1:9/webhooks/stripe")  # nobody listens there
+    order, _ = await paid(provider, stripe_server)
+    for _ in range(110):
+        stripe_server.emit("checkout.session.completed", order)
+    stripe_server.deliveries.settle()
+    missed = await provider.missed_events(clock.now() - timedelta(hours=1))
+    assert len({one.event_id for one in missed}) == len(missed) > 110

@@ -189,8 +189,10 @@ class TestPaying:
         assert isinstance(payment.next_action, StripeElementsAction)
         assert payment.next_action.stripe_account == account.account_ref
         stripe_server.confirm(str((await order_of(desk, payment)).provider_ref))
+        assert (await order_of(desk, payment)).next_action is not None
         assert (await desk.confirm(payment)).status is PaymentStatus.SUCCEEDED
         assert (await desk.confirm(payment)).next_action is None
+        assert (await order_of(desk, payment)).next_action is None  # the form's secret is kept no longer than needed
 
     async def test_an_amount_below_stripes_minimum_is_refused_before_anything_is_opened(
         self, desk: Desk, stripe_server: StripeServer
