@@ -1,10 +1,10 @@
 """Every query of usage and of statements of fees."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from billing.platform_fees.models import FeeStatement, StatementStatus, UsageEntry, UsageKind, UsageMonth
@@ -146,9 +146,3 @@ class UsageRepository:
             UsageEntry.statement_id.in_(waiting)
         )
         return int((await self._session.execute(statement)).scalar_one())
-
-    async def settle_statement(self, statement_id: UUID, status: StatementStatus, **values: str | datetime) -> None:
-        """Say what became of it."""
-        await self._session.execute(
-            update(FeeStatement).where(FeeStatement.id == statement_id).values(status=status, **values)
-        )

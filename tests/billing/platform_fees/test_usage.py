@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from billing.accounts.models import PaymentAccount
 from billing.payments.models import LedgerEntry, Payment
 from billing.platform_fees.models import UsageEntry, UsageKind
+from billing.platform_fees.service import is_taken_at_source
 from billing.platform_fees.usage import closes_at, count_payment, facts_of, month_of, next_month
 from billing.refunds.service import request_refund
 from tests.support.checkout import Desk, make_desk
@@ -90,6 +92,17 @@ class TestWhatLinesMean:
         # What is told of a line does not depend on the lines after it.
         for count in range(len(lines)):
             assert told(of, lines)[: len(told(of, lines[:count]))] == told(of, lines[:count])
+
+
+class TestHowTheFeeIsHad:
+    @pytest.mark.parametrize(
+        ("method", "kind", "is_taken"),
+        [("stripe", "connect", True), ("stripe", "own_keys", False), ("paypal", "credentials", False),
+         ("sandbox", None, True), ("offline", None, False)],
+    )  # fmt: skip
+    def test_only_connected_accounts_hand_it_on(self, method: str, kind: str | None, is_taken: bool) -> None:
+        account = PaymentAccount(id=new_id(), provider=method, kind=kind) if kind is not None else None
+        assert is_taken_at_source(method, account) is is_taken
 
 
 class TestMonths:
