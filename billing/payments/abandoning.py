@@ -6,9 +6,9 @@ from billing.payments.asking import ask_provider, record_answer
 from billing.payments.models import AttemptStatus
 from billing.payments.repository import PaymentRepository
 from billing.payments.service import get_payment, touch
-from billing.payments.settling import Reading, apply_reading
+from billing.payments.settling import Reading, apply_reading, require_gone
 from billing.payments.transitions import OPEN_ATTEMPTS, advance_attempt
-from billing.providers.port import OutcomeUnknownError, Snapshot
+from billing.providers.port import ObjectNotFoundError, OutcomeUnknownError, Snapshot
 from billing.providers.registry import provider_for
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
@@ -38,16 +38,21 @@ async def abandon_payment(runtime: Runtime, tenant: TenantContext, payment_id: U
         raise OutcomeUnknownError(str(answer.failure_code))
     still_open = [attempt for attempt in attempts if attempt.status in OPEN_ATTEMPTS and attempt.provider_ref]
     snapshots: list[tuple[UUID, Snapshot]] = []
+    gone: list[UUID] = []
     for attempt in still_open:
         provider = await provider_for(runtime, tenant, payment.method, attempt.account_id)
         if not provider.capabilities().online:
             await _close_offline(runtime, tenant, payment_id)
             return
         key = f"cancel:{attempt.id}"
-        snapshots.append((attempt.id, await provider.cancel(str(attempt.provider_ref), idempotency_key=key)))
-    if snapshots:
+        try:
+            snapshots.append((attempt.id, await provider.cancel(str(attempt.provider_ref), idempotency_key=key)))
+        except ObjectNotFoundError as error:
+            require_gone(attempt, error)
+            gone.append(attempt.id)
+    if snapshots or gone:
         async with runtime.database.tenant(tenant) as session:
-            await apply_reading(session, Reading(payment_id, snapshots))
+            await apply_reading(session, Reading(payment_id, snapshots, gone))
 
 
 async def _close_offline(runtime: Runtime, tenant: TenantContext, payment_id: UUID) -> None:

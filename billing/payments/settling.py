@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from billing.disputes.service import apply_disputes_seen
@@ -10,7 +11,7 @@ from billing.payments.models import AttemptStatus, Payment, PaymentAttempt
 from billing.payments.repository import PaymentRepository
 from billing.payments.service import get_payment, ledger_line, request_abandon, touch
 from billing.payments.transitions import OPEN_ATTEMPTS, advance_attempt, find_mismatch
-from billing.providers.port import PaymentProvider, Snapshot
+from billing.providers.port import ObjectNotFoundError, OutcomeUnknownError, PaymentProvider, Snapshot
 from billing.providers.registry import provider_for
 from billing.refunds.seen import apply_refunds_seen
 from todoenbalance.kit import clock
@@ -24,12 +25,20 @@ from todoenbalance.kit.tenancy import TenantContext
 _log = get_logger("billing.payments")
 
 
+GONE_AFTER = timedelta(minutes=15)
+"""Until then an order that the provider does not know may be one that it does not know yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the provider holds true of a payment's attempts, read outside any transaction."""
+    """What the provider holds true of a payment's attempts, read outside any transaction.
+
+    ``gone``: attempts whose orders it does not keep any more (PayPal forgets what nobody approved).
+    """
 
     payment_id: UUID
     snapshots: Sequence[tuple[UUID, Snapshot]]
+    gone: Sequence[UUID] = ()
 
 
 async def read_provider(
@@ -49,11 +58,29 @@ async def read_provider(
         if attempt.provider_ref and (with_captured or attempt.status != AttemptStatus.CAPTURED)
     ]
     snapshots: list[tuple[UUID, Snapshot]] = []
+    gone: list[UUID] = []
     for attempt in unread:
         provider = await provider_for(runtime, tenant, payment.method, attempt.account_id)
-        if provider.capabilities().online:
+        if not provider.capabilities().online:
+            continue
+        try:
             snapshots.append((attempt.id, await _read(provider, attempt)))
-    return Reading(payment_id, snapshots)
+        except ObjectNotFoundError as error:
+            require_gone(attempt, error)
+            gone.append(attempt.id)
+    return Reading(payment_id, snapshots, gone)
+
+
+def require_gone(attempt: PaymentAttempt, error: ObjectNotFoundError) -> None:
+    """Make sure that an order which the provider does not know is one that nobody can pay any more.
+
+    Raises ``error`` itself for money that is here (its order can't just vanish), and :class:`OutcomeUnknownError` for
+    an order that was made a moment ago.
+    """
+    if attempt.status == AttemptStatus.CAPTURED:
+        raise error
+    if attempt.status in OPEN_ATTEMPTS and clock.now() - attempt.created_at < GONE_AFTER:
+        raise OutcomeUnknownError(error.code) from error
 
 
 async def _read(provider: PaymentProvider, attempt: PaymentAttempt) -> Snapshot:
@@ -76,6 +103,8 @@ async def apply_reading(session: TenantSession, reading: Reading) -> Payment:
     attempts = await payments.list_attempts(payment.id)
     by_id = {attempt.id: attempt for attempt in attempts}
     has_settled = False
+    for attempt_id in reading.gone:
+        _note_gone(by_id[attempt_id])
     for attempt_id, snapshot in reading.snapshots:
         attempt = by_id[attempt_id]
         if not _is_agreed(payment, attempt, snapshot):
@@ -93,6 +122,13 @@ async def apply_reading(session: TenantSession, reading: Reading) -> Payment:
         if len(await payments.list_of_payable(payment.payable_kind, payment.payable_id)) > 1:
             await request_abandon(session, payment.payable_kind, payment.payable_id)
     return payment
+
+
+def _note_gone(attempt: PaymentAttempt) -> None:
+    after = advance_attempt(AttemptStatus(attempt.status), AttemptStatus.EXPIRED)
+    if after != attempt.status:
+        attempt.status, attempt.failure_code, attempt.updated_at = after, "order_gone", clock.now()
+        _log.warning("payment_order_gone", attempt_id=str(attempt.id))
 
 
 def _is_agreed(payment: Payment, attempt: PaymentAttempt, snapshot: Snapshot) -> bool:

@@ -32,6 +32,11 @@ _AMOUNT_RULES: Mapping[str, Callable[[Money], str | None]] = {
 """Why a provider would not take an amount (a short code), None if it would."""
 
 
+_STEPS: Mapping[str, Callable[[str], int]] = {
+    paypal.NAME: paypal_amounts.step_minor,
+}
+"""The smallest difference between two amounts of a currency that a provider can tell, if it is not one minor unit."""
+
 _WITH_ELEMENTS = frozenset({stripe.NAME})
 """Methods whose provider has a form of its own for our pages."""
 
@@ -45,6 +50,12 @@ def refusal_of(method: str, amount: Money) -> str | None:
     """Why the provider of ``method`` would not take this amount (currency, least, most); None if it would."""
     rule = _AMOUNT_RULES.get(method)
     return rule(amount) if rule is not None else None
+
+
+def step_minor(method: str, currency: str) -> int:
+    """In how large steps (minor units) money goes through the provider of ``method``, and so back, too."""
+    step = _STEPS.get(method)
+    return step(currency) if step is not None else 1
 
 
 async def provider_for(

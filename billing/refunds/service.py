@@ -22,7 +22,7 @@ from billing.providers.port import (
     RefundResult,
     RefundState,
 )
-from billing.providers.registry import provider_for
+from billing.providers.registry import provider_for, step_minor
 from billing.refunds.errors import PaymentNotRefundableError, RefundExceedsPaymentError, RefundNotFailedError
 from billing.refunds.events import REFUND_REQUESTED, REFUND_SETTLED
 from billing.refunds.repository import RefundRepository
@@ -129,9 +129,9 @@ async def request_refunds_for_payable(
     return promised
 
 
-def share_minor(amount_minor: int, percent: int) -> int:
-    """``percent`` of an amount in minor units; half a unit goes to whom it is given back."""
-    return (amount_minor * percent + 50) // 100
+def share_minor(amount_minor: int, percent: int, step: int = 1) -> int:
+    """``percent`` of an amount in minor units; half a step goes to whom it is given back."""
+    return min((amount_minor * percent + 50 * step) // (100 * step) * step, amount_minor)
 
 
 def refundable_minor(payment: Payment) -> int:
@@ -144,11 +144,12 @@ def refundable_minor(payment: Payment) -> int:
 @dataclass(frozen=True, slots=True)
 class Paid:
     """The money of a payable, in minor units: what was received (``captured``), what is still here of that
-    (``held``), and what may still be promised back (``refundable``)."""
+    (``held``), and what may still be promised back (``refundable``). ``step``: in how large steps that goes back."""
 
     captured: int
     held: int
     refundable: int
+    step: int = 1
 
     @classmethod
     def of(cls, payments: Sequence[Payment]) -> Self:
@@ -157,11 +158,12 @@ class Paid:
             sum(one.captured_minor for one in payments),
             sum(one.captured_minor - one.refunded_minor - one.refund_pending_minor for one in payments),
             sum(refundable_minor(one) for one in payments),
+            max((step_minor(one.method, one.currency) for one in payments if refundable_minor(one)), default=1),
         )
 
     def share(self, percent: int) -> int:
         """What :func:`request_refunds_for_payable` would promise back of it."""
-        return share_minor(self.refundable, percent)
+        return share_minor(self.refundable, percent, self.step)
 
 
 async def paid_for_payable(session: TenantSession, payable_kind: Kinds, payable_id: UUID) -> Paid:

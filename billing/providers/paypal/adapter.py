@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from billing.accounts.service import AccountAccess
 from billing.providers.paypal import verification
-from billing.providers.paypal.amounts import to_amount
+from billing.providers.paypal.amounts import refusal_of, to_amount
 from billing.providers.paypal.client import PayPalClient
 from billing.providers.paypal.disputes import disputes_of
 from billing.providers.paypal.events import read_event
@@ -145,6 +145,9 @@ class PayPalProvider:
         A refusal that may mean that it was made before (its answer was lost longer ago than PayPal remembers keys) is
         settled by looking for it.
         """
+        refusal = refusal_of(order.amount)
+        if refusal is not None:  # half a forint, say
+            raise DeclinedError(f"amount_{refusal}")
         capture_ref = order.charge_ref or await self._capture_ref(order.provider_ref)
         asked = {
             "amount": to_amount(order.amount),

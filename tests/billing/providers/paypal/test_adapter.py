@@ -1,9 +1,8 @@
 """What the port promises, held against PayPal's contract by the real package."""
 
 import asyncio
-import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -11,52 +10,17 @@ from billing.providers.paypal.adapter import PayPalProvider
 from billing.providers.port import (
     DeclinedError,
     DisputeState,
-    NotAuthorisedError,
     ObjectNotFoundError,
     OutcomeUnknownError,
     ProviderMisconfiguredError,
     ProviderState,
-    RateLimitedError,
-    RefundOrder,
     RefundState,
-    StartRequest,
 )
+from tests.billing.providers.paypal.orders import ORDERS, captured, refund_of, wanted
 from tests.billing.providers.paypal.till import CLIENT_ID
-from tests.support.providers.paypal_server import TOKEN_PATH, PayPalServer
+from tests.support.providers.paypal_server import PayPalServer
 from todoenbalance.kit import clock
-from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.money import Money
-
-ORDERS = "/v2/checkout/orders"
-
-
-def wanted(amount: int = 4500, currency: str = "EUR", **changes: Any) -> StartRequest:
-    attempt_id = new_id()
-    values: dict[str, Any] = {
-        "attempt_id": attempt_id,
-        "idempotency_key": f"pay:{attempt_id}",
-        "amount": Money(amount, currency),
-        "description": "Consulta por trastorno alimentario",
-        "return_url": "https://demo.example.com/ok",
-        "cancel_url": "https://demo.example.com/no",
-        "platform_fee_minor": 90,
-        "locale": "es",
-        "payee_name": "Consulta Nuria",
-        "made_at": clock.now(),
-    }
-    return StartRequest(**values | changes)
-
-
-def refund_of(capture: str | None, order: str, amount: int) -> RefundOrder:
-    refund_id = new_id()
-    return RefundOrder(refund_id, order, capture, Money(amount, "EUR"), "staff", f"refund:{refund_id}", True)
-
-
-async def captured(provider: PayPalProvider, server: PayPalServer, request: StartRequest | None = None) -> Any:
-    """An order whose money is here."""
-    order = (await provider.start(request or wanted())).provider_ref
-    server.approve(order)
-    return await provider.settle(order, idempotency_key="capture:1")
 
 
 class TestStarting:
@@ -244,6 +208,15 @@ class TestGivingBack:
         with pytest.raises(DeclinedError):
             await provider.refund(refund_of(paid.charge_ref, paid.provider_ref, 4501))
 
+    async def test_what_paypal_can_not_write_is_a_definite_no_and_is_not_sent(
+        self, provider: PayPalProvider, paypal_server: PayPalServer
+    ) -> None:
+        paid = await captured(provider, paypal_server, wanted(100_000, "HUF"))
+        half_a_forint = replace(refund_of(paid.charge_ref, paid.provider_ref, 1), amount=Money(50_050, "HUF"))
+        with pytest.raises(DeclinedError, match="amount_not_whole"):
+            await provider.refund(half_a_forint)
+        assert paypal_server.requests("/refund") == []
+
     async def test_a_pending_one_is_pending_until_it_fails(
         self, provider: PayPalProvider, paypal_server: PayPalServer
     ) -> None:
@@ -306,91 +279,3 @@ class TestMissedEvents:
         assert {one.event_type for one in missed} >= {"CHECKOUT.ORDER.APPROVED", "PAYMENT.CAPTURE.COMPLETED"}
         assert {one.object_ref for one in missed} == {paid.provider_ref}
         assert all(one.is_live is False for one in missed)
-
-
-class TestTransport:
-    """What the package does wrong by itself."""
-
-    async def test_a_lasting_401_ends_after_few_requests_in_one_clear_error(
-        self, provider: PayPalProvider, paypal_server: PayPalServer
-    ) -> None:
-        paypal_server.withdraw(CLIENT_ID, keeps_tokens=True)
-        with pytest.raises(NotAuthorisedError):
-            await provider.fetch("O1")
-        assert len(paypal_server.requests()) == 4
-
-    async def test_withdrawn_credentials_are_asked_about_once(
-        self, provider: PayPalProvider, paypal_server: PayPalServer
-    ) -> None:
-        paypal_server.withdraw(CLIENT_ID)
-        with pytest.raises(NotAuthorisedError):
-            await provider.fetch("O1")
-        assert len(paypal_server.requests()) == 1
-
-    async def test_a_token_that_ended_early_is_renewed_once(
-        self, provider: PayPalProvider, paypal_server: PayPalServer
-    ) -> None:
-        order = (await provider.start(wanted())).provider_ref
-        paypal_server.forget_tokens()
-        assert (await provider.fetch(order)).state is ProviderState.AWAITING_CUSTOMER
-        assert len(paypal_server.requests(TOKEN_PATH)) == 2
-
-    async def test_many_at_once_share_one_token(self, provider: PayPalProvider, paypal_server: PayPalServer) -> None:
-        orders = await asyncio.gather(*(provider.start(wanted()) for _ in range(12)))
-        assert len({one.provider_ref for one in orders}) == 12
-        assert len(paypal_server.requests(TOKEN_PATH)) == 1
-
-    async def test_connections_are_kept(self, provider: PayPalProvider, paypal_server: PayPalServer) -> None:
-        order = (await provider.start(wanted())).provider_ref
-        for _ in range(4):
-            await provider.fetch(order)
-        assert len({one.client_port for one in paypal_server.requests()}) == 1
-
-    async def test_reading_has_no_body_and_the_token_none_of_our_headers(
-        self, provider: PayPalProvider, paypal_server: PayPalServer
-    ) -> None:
-        paid = await captured(provider, paypal_server)
-        await provider.fetch(paid.provider_ref)
-        assert {one.raw for one in paypal_server.requests() if one.method == "GET"} == {b""}
-        (token,) = paypal_server.requests(TOKEN_PATH)
-        assert not {"paypal-request-id", "prefer"} & set(token.headers)
-
-    @pytest.mark.parametrize(
-        ("status", "error"),
-        [
-            (400, ProviderMisconfiguredError),
-            (403, NotAuthorisedError),
-            (404, ObjectNotFoundError),
-            (409, OutcomeUnknownError),
-            (429, RateLimitedError),
-            (500, OutcomeUnknownError),
-            (503, OutcomeUnknownError),
-        ],
-    )
-    async def test_no_refusal_passes_for_an_answer(
-        self, provider: PayPalProvider, paypal_server: PayPalServer, status: int, error: type[Exception]
-    ) -> None:
-        paypal_server.faults.answer(status, ORDERS, method="POST")
-        with pytest.raises(error):
-            await provider.start(wanted())
-
-    async def test_a_broken_connection_is_an_unknown_outcome(
-        self, provider: PayPalProvider, paypal_server: PayPalServer
-    ) -> None:
-        paypal_server.faults.drop(ORDERS, method="POST")
-        with pytest.raises(OutcomeUnknownError):
-            await provider.start(wanted())
-        assert paypal_server.things("order") == []
-
-    async def test_the_log_holds_no_secret_at_any_level(
-        self, provider: PayPalProvider, paypal_server: PayPalServer, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        with caplog.at_level(logging.DEBUG):
-            paid = await captured(provider, paypal_server)
-            with pytest.raises(DeclinedError):
-                await provider.refund(refund_of(paid.charge_ref, paid.provider_ref, 9999))
-        secrets = {one.headers["authorization"].split()[1] for one in paypal_server.requests()}
-        assert len(secrets) == 2
-        for text in (caplog.text, repr(provider), repr(vars(provider))):
-            assert not [one for one in secrets if one in text]
-            assert "clara@example.com" not in text

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.providers import registry
 from billing.providers.paypal.amounts import (
     CURRENCIES,
     WHOLE_CURRENCIES,
@@ -16,6 +17,7 @@ from billing.providers.paypal.amounts import (
     to_amount,
 )
 from billing.providers.port import ProviderMisconfiguredError
+from billing.refunds.service import share_minor
 from todoenbalance.kit.money import Money, currency_exponent
 
 
@@ -72,3 +74,27 @@ def test_what_is_no_amount_is_not_guessed(value: Any) -> None:
     amount = value if isinstance(value, dict) else {"currency_code": "EUR", "value": value}
     with pytest.raises(ProviderMisconfiguredError):
         from_amount(amount)
+
+
+@pytest.mark.parametrize(
+    ("method", "currency", "amount", "percent", "back"),
+    [
+        ("paypal", "HUF", 100_100, 50, 50_100),
+        ("paypal", "HUF", 100_100, 33, 33_000),
+        ("paypal", "EUR", 1001, 50, 501),
+        ("paypal", "JPY", 1001, 50, 501),
+        ("stripe", "HUF", 100_100, 50, 50_050),
+    ],
+)
+def test_a_share_that_goes_back_is_one_that_the_provider_can_tell(
+    method: str, currency: str, amount: int, percent: int, back: int
+) -> None:
+    share = share_minor(amount, percent, registry.step_minor(method, currency))
+    assert share == back
+    assert refusal_of(Money(share, currency)) is None or method != "paypal"
+
+
+@given(st.integers(1, 10**9), st.integers(0, 100), st.sampled_from([1, 100]))
+def test_a_share_is_never_more_than_the_whole(amount: int, percent: int, step: int) -> None:
+    assert 0 <= share_minor(amount, percent, step) <= amount
+    assert share_minor(amount, 100, 1) == amount

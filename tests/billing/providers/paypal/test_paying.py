@@ -9,9 +9,13 @@ from sqlalchemy import update
 
 from billing.accounts.models import PaymentAccount
 from billing.checkout.schemas import RedirectAction
+from billing.payments.abandoning import abandon
+from billing.payments.checking import check_payment
 from billing.payments.errors import AmountNotAcceptedError, MethodNotOfferedError, ProviderUnavailableError
 from billing.payments.models import AttemptStatus, PaymentAttempt, PaymentStatus, RefundStatus
 from billing.payments.settling import settle
+from billing.providers.paypal.snapshots import APPROVAL_WINDOW
+from billing.providers.port import ObjectNotFoundError, OutcomeUnknownError
 from billing.reconciliation.service import read_state, reconcile
 from billing.refunds.errors import PaymentNotRefundableError
 from billing.refunds.service import request_refund
@@ -111,6 +115,50 @@ class TestPaying:
         await till.tell("PAYMENT-APPROVAL.REVERSED")
         await till.desk.run()
         assert (await till.desk.payment(payment.id)).status == PaymentStatus.CANCELLED
+
+    async def test_what_nobody_approved_in_three_hours_is_over_and_a_later_approval_takes_nothing(
+        self, till: Till
+    ) -> None:
+        _, payment, order = await till.start()
+        with clock.at(clock.now() + APPROVAL_WINDOW + timedelta(minutes=1)):
+            await check_payment(till.desk.runtime, till.desk.practice, payment.id)
+            assert (await till.attempt(payment)).status == AttemptStatus.EXPIRED
+            till.server.approve(order)
+            await till.desk.confirm(payment)
+        assert till.captures(order) == []
+        assert (await till.desk.payment(payment.id)).status == PaymentStatus.CANCELLED
+
+    async def test_an_order_that_paypal_has_forgotten_is_over(self, till: Till) -> None:
+        _, payment, _ = await till.start()
+        till.server.faults.answer(404, f"{ORDERS}/*", method="GET")
+        with clock.at(clock.now() + timedelta(hours=1)):
+            age = await check_payment(till.desk.runtime, till.desk.practice, payment.id)
+        attempt = await till.attempt(payment)
+        assert (age, attempt.status, attempt.failure_code) == (None, AttemptStatus.EXPIRED, "order_gone")
+        assert (await till.desk.payment(payment.id)).status == PaymentStatus.CANCELLED
+
+    async def test_a_forgotten_one_can_be_given_up(self, till: Till) -> None:
+        appointment, payment, _ = await till.start()
+        till.server.faults.answer(404, f"{ORDERS}/*", method="GET")
+        with clock.at(clock.now() + timedelta(hours=1)):
+            await abandon(till.desk.runtime, till.desk.practice, "appointment", appointment.id)
+        assert (await till.desk.payment(payment.id)).status == PaymentStatus.CANCELLED
+
+    async def test_one_that_paypal_does_not_know_yet_is_asked_about_again(self, till: Till) -> None:
+        appointment, payment, order = await till.start()
+        till.server.approve(order)
+        till.server.faults.answer(404, f"{ORDERS}/*", method="GET")
+        with pytest.raises(OutcomeUnknownError):
+            await check_payment(till.desk.runtime, till.desk.practice, payment.id)
+        await till.desk.confirm(payment)
+        assert (await till.desk.appointment(appointment.id)).status == AppointmentStatus.CONFIRMED
+
+    async def test_paid_money_does_not_vanish_with_its_order(self, till: Till) -> None:
+        _, payment, _ = await till.paid()
+        till.server.faults.answer(404, f"{ORDERS}/*", method="GET")
+        with clock.at(clock.now() + timedelta(hours=1)), pytest.raises(ObjectNotFoundError):
+            await settle(till.desk.runtime, till.desk.practice, payment.id, with_captured=True)
+        assert (await till.desk.payment(payment.id)).status == PaymentStatus.SUCCEEDED
 
     @pytest.mark.parametrize(
         ("succeeds", "kind", "status"),
