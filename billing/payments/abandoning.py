@@ -10,6 +10,7 @@ from billing.payments.settling import Reading, apply_reading, require_gone
 from billing.payments.transitions import OPEN_ATTEMPTS, advance_attempt
 from billing.providers.port import ObjectNotFoundError, OutcomeUnknownError, Snapshot
 from billing.providers.registry import provider_for
+from todoenbalance.kit import clock
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
@@ -44,7 +45,8 @@ async def abandon_payment(runtime: Runtime, tenant: TenantContext, payment_id: U
         if not provider.capabilities().online:
             await _close_offline(runtime, tenant, payment_id)
             return
-        key = f"cancel:{attempt.id}"
+        # A failure is replayed under its key for a day (Stripe): ending an order is harmless to ask for anew.
+        key = f"cancel:{attempt.id}:{clock.now():%d%H%M}"
         try:
             snapshots.append((attempt.id, await provider.cancel(str(attempt.provider_ref), idempotency_key=key)))
         except ObjectNotFoundError as error:
