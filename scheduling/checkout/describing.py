@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 from billing.documents.port import Line, Part, register_describer
 from billing.documents.taxes import TaxTreatment
+from billing.documents.words import COMPENSATION
+from billing.payments.payables import NO_SHOW_FEE
 from scheduling.appointments.events import BALANCE_KIND, PAYABLE_KIND
 from scheduling.appointments.services.balances import cost_minor
 from scheduling.appointments.services.reading import get_appointment
@@ -38,7 +40,28 @@ def _describer(*, is_balance: bool) -> Callable[[TenantSession, UUID], Awaitable
     return describe
 
 
-_OF_APPOINTMENTS = {PAYABLE_KIND: _describer(is_balance=False), BALANCE_KIND: _describer(is_balance=True)}
+async def _describe_fee(session: TenantSession, appointment_id: UUID) -> list[Line]:
+    """The fee for not coming: a compensation, whose day is that of the visit."""
+    try:
+        appointment = await get_appointment(session, appointment_id)
+    except NotFoundError:
+        return []
+    return [
+        Line(
+            description={"es": "Cargo por no acudir a la cita", "en": "Fee for a missed appointment"},
+            gross_minor=1,  # the only line: all that arrived is its
+            treatment=TaxTreatment.NONE,
+            operation_on=appointment.starts_at.astimezone(ZoneInfo(session.tenant.timezone)).date(),
+            mention=COMPENSATION,
+        )
+    ]
+
+
+_OF_APPOINTMENTS = {
+    PAYABLE_KIND: _describer(is_balance=False),
+    BALANCE_KIND: _describer(is_balance=True),
+    NO_SHOW_FEE: _describe_fee,
+}
 
 
 def register_appointment_describers() -> None:

@@ -14,6 +14,7 @@ from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.services.outcomes import record_outcome, waive_no_show_fee
 from scheduling.catalogue.models import Service
 from tests.support.checkout import Desk
+from tests.support.documents import issued_at, lines_of, print_html, set_issuer
 from tests.support.events import run_due_events
 from tests.support.mails import mails_of
 from tests.support.practices import make_client
@@ -64,6 +65,20 @@ async def test_the_client_is_told_after_an_hour_and_pays(desk: Desk, missed: App
     assert (await desk.appointment(missed.id)).no_show_fee_minor is None
     with pytest.raises(AppointmentNotPayableError):
         await pay(desk, missed)
+
+
+async def test_its_invoice_is_that_of_a_compensation(desk: Desk, missed: Appointment) -> None:
+    await set_issuer(desk.runtime, desk.practice)
+    payment = await pay(desk, missed)
+    await desk.decide(payment)
+    with clock.at(missed.starts_at + timedelta(hours=3)):
+        await desk.confirm(payment)
+        await desk.run()
+    (invoice,) = await issued_at(desk, payment.id)
+    assert (invoice.total_minor, invoice.tax_minor) == (FEE, 0)
+    (line,) = await lines_of(desk, invoice)
+    assert line.description == "Cargo por no acudir a la cita"
+    assert "art. 78.Tres.1.º" in await print_html(desk, invoice)
 
 
 async def test_corrected_in_time_nobody_is_told(desk: Desk, missed: Appointment) -> None:
