@@ -9,7 +9,9 @@ it calls, in ``tests/contract/own``, stand in.
 import os
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import pytest
 
 from tests.contract.documents import Document
 
@@ -62,6 +64,13 @@ def official(files: tuple[str, ...]) -> tuple[Document, ...] | None:
 def own(name: str) -> tuple[Document, ...]:
     """The project's own description."""
     return (Document.load(OWN / name),)
+
+
+def described(ours: str, files: tuple[str, ...]) -> list[Any]:
+    """Parameters for tests that are to hold by our own description and, where they are there, by the official ones."""
+    theirs = official(files)
+    known = [pytest.param(own(ours), id="own")]
+    return known if theirs is None else [*known, pytest.param(theirs, id="official")]
 
 
 def paypal_documents() -> tuple[Document, ...]:

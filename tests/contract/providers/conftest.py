@@ -5,13 +5,31 @@ from collections.abc import Iterator
 import pytest
 import stripe
 
+from tests.contract.places import PAYPAL_FILES, SENDGRID_FILES, described
 from tests.contract.providers.inbox import Inbox
 from tests.support.providers.clients import PayPalCaller, stripe_client
-from tests.support.providers.fixtures import paypal_server, sendgrid_server, stripe_server
+from tests.support.providers.fixtures import stripe_server
 from tests.support.providers.paypal_server import PayPalServer
+from tests.support.providers.sendgrid_server import SendGridServer
 from tests.support.providers.stripe_server import StripeServer
 
-__all__ = ["paypal_server", "sendgrid_server", "stripe_server"]
+__all__ = ["stripe_server"]
+
+
+@pytest.fixture(params=described("paypal.json", PAYPAL_FILES))
+def paypal_server(request: pytest.FixtureRequest) -> Iterator[PayPalServer]:
+    """A PayPal of this test's own, by our description and, where it is there, by PayPal's."""
+    with PayPalServer(documents=request.param) as server:
+        yield server
+    server.assert_clean()
+
+
+@pytest.fixture(params=described("sendgrid.json", SENDGRID_FILES))
+def sendgrid_server(request: pytest.FixtureRequest) -> Iterator[SendGridServer]:
+    """A SendGrid of this test's own, by our description and, where it is there, by SendGrid's."""
+    with SendGridServer(documents=request.param) as server:
+        yield server
+    server.assert_clean()
 
 
 @pytest.fixture

@@ -17,15 +17,19 @@ TIMEOUT_SECONDS = 20
 
 @contextmanager
 def stripe_client(
-    server: StripeServer, key: str = PLATFORM_TEST_KEY, *, account_id: str | None = None, retries: int = 0
+    server: StripeServer | str, key: str = PLATFORM_TEST_KEY, *, account_id: str | None = None, retries: int = 0
 ) -> Iterator[stripe.StripeClient]:
-    """The real client against the local server; for one account, or for the key's own. Its connections end with it."""
+    """The real client against a local server or its address; for one account, or for the key's own.
+
+    Its connections end with it.
+    """
+    url = server if isinstance(server, str) else server.url
     stripe.enable_telemetry = False
     http = stripe.RequestsClient(timeout=TIMEOUT_SECONDS, session=requests.Session())
     client = stripe.StripeClient(
         key,
         stripe_account=account_id,
-        base_addresses={"api": server.url, "connect": server.url, "files": server.url},
+        base_addresses={"api": url, "connect": url, "files": url},
         http_client=http,
         max_network_retries=retries,
         client_id="ca_platform",

@@ -246,17 +246,14 @@ class SendGridServer(ProviderServer):
 
     def _read_unsubscribed(self, account: Account, checked: CheckedRequest) -> Answer:
         email = unquote(checked.path["email"])
-        # SendGrid answers an empty object for an address that is not suppressed, whatever its document says.
-        return (
-            Answer(200, {"recipient_email": email}) if email in account.unsubscribed else Answer(404, _errors("none"))
-        )
+        if email not in account.unsubscribed:
+            return Answer(404, _errors("resource not found"))
+        return Answer(200, {"recipient_email": email})
 
     def _read_spam(self, account: Account, checked: CheckedRequest) -> Answer:
         email = unquote(checked.path["email"])
-        found = (
-            [{"created": int(time.time()), "email": email, "ip": "127.0.0.1"}] if email in account.spam_reports else []
-        )
-        return Answer(200, found)
+        report = {"created": int(time.time()), "email": email, "ip": "127.0.0.1"}
+        return Answer(200, [report] if email in account.spam_reports else [])
 
     def _tell(self, account: Account, events: list[Json]) -> None:
         for webhook in account.webhooks.values():

@@ -141,15 +141,6 @@ def list_events(_world: World, call: Call) -> Reply:
     return Reply(200, {"events": found, "count": len(found), "links": []})
 
 
-@route("GET", "/v1/notifications/webhooks-events/{event_id}")
-def retrieve_event(_world: World, call: Call) -> Reply:
-    """One event."""
-    for event in call.app.events:
-        if event["id"] == call.path["event_id"]:
-            return Reply(200, event)
-    raise PayPalError(404, "INVALID_RESOURCE_ID", name="INVALID_RESOURCE_ID", description="Resource id is invalid.")
-
-
 def raw_member(raw: bytes, name: str) -> bytes:
     """The bytes of one member of a JSON object, exactly as they were sent."""
     text = raw.decode()
