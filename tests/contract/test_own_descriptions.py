@@ -139,6 +139,12 @@ PAYPAL = (
     Sample("GET", f"{WEBHOOKS}-events", query="page_size=100&start_time=2026-11-01T00:00:00Z"),
     Sample("GET", f"{WEBHOOKS}-events", query="page_size=many", fits=False),
     Sample("GET", f"{WEBHOOKS}-events", query="since=yesterday", fits=False),
+    Sample("GET", "/v1/customer/disputes", query="disputed_transaction_id=2GG279541U471931P&page_size=50"),
+    Sample("GET", "/v1/customer/disputes", query="disputed_transaction_id=2gg-1", fits=False),
+    Sample("GET", "/v1/customer/disputes", query="page_size=51", fits=False),
+    Sample("GET", "/v1/customer/disputes", query="capture_id=2GG279541U471931P", fits=False),
+    Sample("GET", "/v1/customer/disputes/PP-D-27803"),
+    Sample("GET", "/v1/customer/disputes/PP_D", fits=False),
 )
 SENDGRID = (
     Sample("POST", "/v3/mail/send", MAIL),

@@ -267,6 +267,26 @@ class TestDisputes:
             assert issue(answer) == "REFUND_NOT_PERMITTED_DUE_TO_CHARGEBACK"
             assert len(paypal_server.events("client", "PAYMENT.CAPTURE.REVERSED")) == 1
 
+    def test_are_read_by_capture_and_one_by_one(self, paypal_server: PayPalServer, merchant: PayPalCaller) -> None:
+        capture, other = (str(captured(paypal_server, merchant, f"pay:{number}")["id"]) for number in (1, 2))
+        dispute = paypal_server.open_dispute(capture)
+
+        def listed(capture_id: str) -> list[str]:
+            answer = merchant.call("GET", f"/v1/customer/disputes?disputed_transaction_id={capture_id}")
+            return [it["dispute_id"] for it in answer.json().get("items", [])]
+
+        assert listed(capture) == [dispute]
+        assert listed(other) == []
+        assert merchant.call("GET", f"/v1/customer/disputes/{dispute}").json()["dispute_id"] == dispute
+        assert merchant.call("GET", "/v1/customer/disputes/PP-D-0").status_code == 404
+
+    def test_are_read_only_with_the_right_to(self, paypal_server: PayPalServer, merchant: PayPalCaller) -> None:
+        dispute = paypal_server.open_dispute(captured(paypal_server, merchant)["id"])
+        paypal_server.add_app("client", "secret").reads_disputes = False
+
+        assert merchant.call("GET", "/v1/customer/disputes").status_code == 403
+        assert merchant.call("GET", f"/v1/customer/disputes/{dispute}").status_code == 403
+
 
 def test_a_misspelt_field_is_refused_and_recorded(paypal_server: PayPalServer, merchant: PayPalCaller) -> None:
     with paypal_server.expecting_violations("body/purchase_units/0/customid: not in the contract"):
