@@ -102,6 +102,23 @@ async def test_an_invoice_is_shown_downloaded_and_corrected_once(http: HttpFacto
     assert [one.total_minor for one in await issued_at(desk)] == [PRICE, -500]
 
 
+async def test_the_front_desk_is_neither_offered_a_correction_nor_may_send_one(http: HttpFactory, desk: Desk) -> None:
+    await set_issuer(desk.runtime, desk.practice)
+    await set_client(desk)
+    await pay(desk)
+    (invoice,) = await issued_at(desk)
+    path = f"{HERE}/{invoice.id}/rectify"
+    differing, _substituting = _forms(await (await browser_of(http, desk)).get(f"{HERE}/{invoice.id}"), path)
+    front = await browser_of(http, desk, StaffRole.RECEPTION)
+    page = await front.get(f"{HERE}/{invoice.id}")
+    assert page.status_code == 200
+    assert _forms(page, path) == []
+    own_token = forms_of(page)[0].data  # of the button that signs out
+    data = differing | own_token | {"amount": "5,00", "reason": "Descuento"}
+    assert (await front.post(path, data=data)).status_code == 403
+    assert [one.id for one in await issued_at(desk)] == [invoice.id]
+
+
 async def test_other_details_are_an_invoice_in_its_place(http: HttpFactory, desk: Desk) -> None:
     await set_issuer(desk.runtime, desk.practice)
     await set_client(desk, legal_name="Mal Escrita")
