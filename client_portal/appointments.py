@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError
 from billing.checkout.schemas import Purpose
+from billing.documents.services.reading import list_of_payments
 from billing.packages.errors import NoCreditLeftError, PackageExpiredError, PackageNotForServiceError
 from billing.packages.services.credits import list_usable, uses_of
 from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError, ProviderUnavailableError
@@ -137,6 +138,7 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
         terms=terms_now(page, row, await quote_cancellation(page.session, row)),
         offer_entry=await find_offered_entry(page.session, row.id) if view.is_offer else None,
         fee_minor=row.no_show_fee_minor,
+        documents=await list_of_payments(page.session, [one.id for one in payments]),
         balance_minor=standing.balance if view.status in PAYABLE else 0,
         rest_methods=online if can_pay_rest else [],
         fee_methods=online,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from billing.documents import words
-from billing.documents.endpoints import pdf_response
+from billing.documents.endpoints import html_response, pdf_response
 from billing.documents.models import DocumentKind
 from billing.documents.rendering.view import money
 from billing.documents.repository import DocumentFilter
@@ -83,6 +83,12 @@ async def download(page: SignedIn, document_id: UUID) -> Response:
     """One of their own."""
     printed = await reading.print_pdf(page.session, page.runtime.settings, document_id, client_id=page.client.id)
     return pdf_response(*printed)
+
+
+@router.get("/{document_id}.html")
+async def show_printed(page: SignedIn, document_id: UUID) -> Response:
+    """The same as a page of its own, for who can't read a PDF."""
+    return html_response(*await reading.print_html(page.session, document_id, client_id=page.client.id))
 
 
 @router.post("/{document_id}/full-invoice")

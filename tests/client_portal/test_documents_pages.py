@@ -42,6 +42,9 @@ async def test_they_are_listed_downloaded_and_made_out_in_full(
     file = await browser.get(f"/account/documents/{simplified.id}.pdf")
     assert file.headers["content-type"] == "application/pdf"
     assert simplified.number in text_of(file.content)
+    assert simplified.number in (await browser.get(f"/account/documents/{simplified.id}.html")).text
+    appointment_id = (await desk.payment(simplified.payment_id)).payable_id
+    assert f"/account/documents/{simplified.id}.pdf" in (await browser.get(f"/appointments/{appointment_id}")).text
 
     wrong = await submit(browser, page, "/account/documents", **(DETAILS | {"tax_id": "12345678A"}))
     assert wrong.status_code == 422
@@ -65,7 +68,8 @@ async def test_nobody_elses_are_shown(
     stranger = await make_client(runtime, practice)
     browser = await browser_of(http, practice, stranger.email)
     assert document.number not in (await browser.get("/account/documents")).text
-    assert (await browser.get(f"/account/documents/{document.id}.pdf")).status_code == 404
+    for ending in ("pdf", "html"):
+        assert (await browser.get(f"/account/documents/{document.id}.{ending}")).status_code == 404
     api = http(practice, headers=stranger.headers)
     assert_problem(await api.get(f"/api/v1/documents/{document.id}.pdf"), 404, "not_found")
     elsewhere = await make_client(runtime, other_practice)

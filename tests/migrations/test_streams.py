@@ -31,12 +31,16 @@ SELECT 'constraint', conrelid::regclass::text, conname || ' ' || pg_get_constrai
 FROM pg_constraint WHERE connamespace = %(schema)s::regnamespace
 UNION ALL
 SELECT 'index', tablename, indexdef FROM pg_indexes WHERE schemaname = %(schema)s::text
+UNION ALL
+SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(t.oid) || pg_get_functiondef(tgfoid)
+FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+WHERE c.relnamespace = %(schema)s::regnamespace AND NOT tgisinternal
 ORDER BY 1, 2, 3
 """
 
 
 def describe(settings: Settings, key: str) -> list[tuple[str, ...]]:
-    """Every column, constraint and index of a practice, its own name taken out."""
+    """Every column, constraint, index and trigger of a practice, its own name taken out."""
     with psycopg.connect(libpq_url(settings.database_url.get_secret_value())) as conn:
         conn.execute(f"SET search_path = {key}, {EXTENSIONS_SCHEMA}; SET ROLE {key}".encode())
         rows = conn.execute(DESCRIBE.encode(), {"schema": key}).fetchall()
