@@ -54,8 +54,9 @@ async def inbox(desk: Desk) -> list[ProviderEvent]:
 
 
 async def failed_event(desk: Desk) -> tuple[ProviderEvent, SandboxOrder]:
-    """An event in the inbox that was given up: the provider had lost the order."""
+    """An event in the inbox that was given up: the provider had lost the order of money that it had taken."""
     payment = await desk.pay(await desk.book())
+    await desk.confirm(payment)
     order = await desk.order_of(payment)
     body, headers = await desk.signed_event(payment, f"evt-{secrets.token_hex(4)}")
     await receive_webhook(desk.runtime, desk.practice, "sandbox", headers, body)
