@@ -159,6 +159,11 @@ class Controls:
         with self.lock:
             self.world.next_refunds.append({"status": status, **fields})
 
+    def clear_next_refunds(self) -> None:
+        """Refunds are done at once again, also where none came for :meth:`next_refund` to change."""
+        with self.lock:
+            self.world.next_refunds.clear()
+
     def settle_refund(self, refund_id: str, *, succeeds: bool = True, reason: str = "unknown") -> None:
         """A refund comes to its end; one that had succeeded may fail too."""
         with self.lock:
