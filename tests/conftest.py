@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -35,6 +36,10 @@ from todoenbalance.kit.tenancy import TenantContext
 LOGIN_ROLE = "todoenbalance"
 LOGIN_PASSWORD = "tests-only"
 HttpFactory = Callable[..., httpx.AsyncClient]
+
+# How long an example takes is the machine's business: on a busy one hypothesis' 200 ms would fail what is right.
+hypothesis.settings.register_profile("todoenbalance", deadline=None)
+hypothesis.settings.load_profile("todoenbalance")
 
 
 @pytest.fixture(scope="session", autouse=True)

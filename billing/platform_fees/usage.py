@@ -12,9 +12,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from billing.accounts.repository import AccountRepository
-from billing.payments.models import LedgerEntry, Payment
+from billing.payments.models import LedgerEntry, Payment, PaymentAttempt
 from billing.payments.repository import PaymentRepository
-from billing.payments.service import latest_attempt
 from billing.platform_fees.events import STATEMENT_CLOSE
 from billing.platform_fees.models import StatementStatus, UsageEntry, UsageKind
 from billing.platform_fees.service import is_taken_at_source
@@ -69,12 +68,22 @@ async def count_payment(runtime: Runtime, tenant: TenantContext, payment_id: UUI
             return
         lines = await payments.list_ledger(payment_id)
         refunds = await list_refunds(practice, [payment_id])
-        account_id = (await latest_attempt(practice, payment_id)).account_id
+        account_id = _paid_by(await payments.list_attempts(payment_id), lines).account_id
         account = await AccountRepository(practice).find(account_id) if account_id is not None else None
     disputed = {refund.id for refund in refunds if refund.cause == RefundCause.DISPUTE}
     facts = list(facts_of(payment, lines, disputed, is_taken=is_taken_at_source(payment.method, account)))
     async with runtime.database.platform() as session:
         await record_facts(session, tenant, facts)
+
+
+def _paid_by(attempts: Sequence[PaymentAttempt], lines: Sequence[LedgerEntry]) -> PaymentAttempt:
+    """The attempt by which money came first, else the newest; so it is the same whenever it is asked for.
+
+    Money may come late by an attempt at an account that the practice has replaced since, by one of another kind.
+    """
+    proof = next((line.provider_ref for line in lines if line.amount_minor > 0), None)
+    captured = (one for one in attempts if proof is not None and proof in {one.provider_ref, one.charge_ref})
+    return next(captured, attempts[-1])
 
 
 def facts_of(

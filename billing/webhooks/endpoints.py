@@ -3,8 +3,7 @@
 from fastapi import APIRouter, Request
 
 from billing.payments.errors import MethodNotOfferedError
-from billing.platform_fees.platform_events import handle_platform_event, receive_platform_webhook
-from billing.platform_fees.stripe_billing import notice_of
+from billing.platform_fees.platform_events import receive_platform_webhook
 from billing.providers import sandbox
 from billing.providers.port import InvalidSignatureError
 from billing.providers.stripe.events import read_event, secrets_of
@@ -65,8 +64,8 @@ async def receive_stripe_webhook(request: Request, runtime: RuntimeDep) -> dict[
     except InvalidSignatureError:
         await receive_platform_webhook(runtime, request.headers, body)
         return {}
-    if event.account_ref is None:  # one secret for both endpoints
-        await handle_platform_event(runtime, notice_of(event.body))
+    if event.account_ref is None:  # the platform's own: Connect's secret does not vouch for it
+        await receive_platform_webhook(runtime, request.headers, body)
         return {}
     await receive_account_event(runtime, request.app.state.directory, "stripe", event, body)
     return {}

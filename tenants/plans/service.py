@@ -134,7 +134,9 @@ async def assign_plan(
     if by_kind != "operator":  # operators' own acts are written down where they are done
         await publish(session, PLAN_CHANGED, {**detail, "tenant_id": str(tenant.id)})
     subscription = await PlanRepository(session).find_subscription(tenant.id)
-    if subscription is not None and subscription.status in LIVE and not is_agreed:
+    # One that has ended is read anew, too: what was owed for the former plan may be owed no more.
+    is_concerned = subscription is not None and (subscription.status in LIVE or subscription.past_due_since is not None)
+    if is_concerned and not is_agreed:
         await publish(session, SUBSCRIPTION_ALIGN, {"tenant_id": str(tenant.id)})
     return True
 

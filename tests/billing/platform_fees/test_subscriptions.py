@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
 from billing.platform_fees.checkout import open_portal, start_checkout
@@ -16,6 +17,7 @@ from billing.platform_fees.subscriptions import apply_reading, refresh_subscript
 from billing.webhooks.errors import InvalidWebhookSignatureError
 from tenants.accounts.models import StaffAuditEntry
 from tenants.plans.models import Plan
+from tenants.registry.service import change_tenant
 from tests.conftest import HttpFactory
 from tests.support.events import run_platform_events
 from tests.support.platform_fees import (
@@ -319,6 +321,17 @@ class TestTheEndpoint:
             await http().post("/webhooks/stripe", content=body, headers=dict(headers)), 400, "invalid_signature"
         )
 
+    async def test_connects_secret_does_not_vouch_for_the_platforms_events(
+        self, stripe_server: StripeServer, runtime: Runtime, practice: TenantContext, plan: str, http: HttpFactory
+    ) -> None:
+        ref = await subscribe(runtime, stripe_server, practice, plan)
+        customer = str((await subscription_of(runtime, practice)).customer_ref)
+        runtime.settings.providers.stripe.webhook_secret = SecretStr("whsec_connect")
+        body, headers = stripe_server.webhook("customer.subscription.updated", ref, secret="whsec_connect")
+        answer = await http().post("/webhooks/stripe", content=body, headers=dict(headers))
+        assert_problem(answer, 400, "invalid_signature")
+        assert await stored_events(runtime, customer) == []
+
 
 class TestChangingPlans:
     async def test_with_a_subscription_it_charges_for_the_new_plan(
@@ -407,6 +420,25 @@ class TestChangingPlans:
         await subscribe(runtime, stripe_server, practice, plan)
         row = await subscription_of(runtime, practice)
         assert (row.status, row.past_due_since) == ("active", None)
+
+    @pytest.mark.parametrize("by", ["owner", "operator"])
+    async def test_leaving_a_plan_with_a_price_after_its_subscription_has_ended_ends_the_debt(
+        self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext, plan: str, by: str
+    ) -> None:
+        ref = await subscribe(runtime, stripe_server, practice, plan)
+        stripe_server.end_subscription(ref)
+        await tell(runtime, stripe_server, "customer.subscription.deleted", ref)
+        await run_platform_events(runtime)
+        assert (await subscription_of(runtime, practice)).past_due_since is not None
+        free = await make_plan(runtime, fee_basis_points=200)
+        if by == "owner":
+            owner = await make_staff_member(runtime, practice)
+            assert await choose_plan(runtime, practice, free, owner.id) is None  # type: ignore[arg-type]  # declared as object there
+        else:
+            async with runtime.database.platform() as session:
+                await change_tenant(session, practice.id, plan=free)
+        await run_platform_events(runtime, practice)
+        assert (await subscription_of(runtime, practice)).past_due_since is None
 
     async def test_practices_with_their_customers_are_apart(
         self,
