@@ -4,6 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from billing.cards.errors import CardsNotKeptError
 from billing.checkout import service
 from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError
 from billing.checkout.schemas import PaymentCreate, PaymentRead
@@ -34,6 +35,7 @@ router = APIRouter(prefix="/payments", tags=["payments"])
         MethodNotOfferedError,
         AmountNotAcceptedError,
         FlowNotOfferedError,
+        CardsNotKeptError,
         InvalidInputError,
         IdempotencyKeyReusedError,
         ProviderUnavailableError,

@@ -55,6 +55,11 @@ class PaymentCreate(BaseModel):
     flow: Flow = Flow.REDIRECT
     return_url: WayBack = "/"
     cancel_url: WayBack = "/"
+    save_card: bool = Field(
+        default=False,
+        description="The client agreed to the sentence that `GET /users/me/cards` answers as `consent`: the card of "
+        "this payment is kept, for fees for not coming. Stripe only.",
+    )
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:

@@ -6,6 +6,7 @@ A payment's row is always locked before the row of what it pays for.
 from dataclasses import dataclass
 from uuid import UUID
 
+from billing.cards.errors import CardsNotKeptError
 from billing.checkout.return_urls import resolve_way_back
 from billing.checkout.schemas import PaymentCreate, PaymentRead
 from billing.payments import asking, settling
@@ -21,7 +22,7 @@ from billing.payments.payables import PaymentOutcome, payable_kind
 from billing.payments.service import Manner
 from billing.providers.offline import NAME as OFFLINE
 from billing.providers.port import Flow, ProviderError
-from billing.providers.registry import has_elements, refusal_of
+from billing.providers.registry import has_elements, keeps_cards, refusal_of
 from billing.refunds.service import AUTOMATIC_CAUSES, RefundCause, request_refund
 from tenants.settings.service import get_practice_settings, usable_methods
 from todoenbalance.kit import clock
@@ -126,11 +127,20 @@ async def _manner(session: TenantSession, runtime: Runtime, wanted: PaymentCreat
         raise MethodNotOfferedError(method=wanted.method)
     if wanted.flow is Flow.ELEMENTS and not has_elements(wanted.method):
         raise FlowNotOfferedError(method=wanted.method)
+    if wanted.save_card and not keeps_cards(wanted.method):
+        raise CardsNotKeptError
     return_url, cancel_url = (
         resolve_way_back(getattr(wanted, field), field, runtime.settings, session.tenant)
         for field in ("return_url", "cancel_url")
     )
-    return Manner(wanted.method, return_url, cancel_url, flow=wanted.flow, locale=locale or session.tenant.locale)
+    return Manner(
+        wanted.method,
+        return_url,
+        cancel_url,
+        flow=wanted.flow,
+        locale=locale or session.tenant.locale,
+        saves_card=wanted.save_card,
+    )
 
 
 async def get_own_payment(session: TenantSession, client_id: UUID, payment_id: UUID) -> PaymentRead:

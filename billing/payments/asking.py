@@ -1,13 +1,16 @@
 """Asking the provider to be paid: an attempt is written down first, sent, and its answer recorded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from billing.cards.models import CardStatus
+from billing.cards.repository import CardRepository
 from billing.payments.models import AttemptStatus, Payment, PaymentAttempt
 from billing.payments.repository import PaymentRepository
 from billing.payments.service import get_payment, touch
 from billing.payments.transitions import UNSENT_ATTEMPTS, advance_attempt
 from billing.providers.port import (
+    CardOnFile,
     DeclinedError,
     Flow,
     NotAuthorisedError,
@@ -56,14 +59,27 @@ async def ask_provider(runtime: Runtime, tenant: TenantContext, payment_id: UUID
     async with runtime.database.tenant(tenant) as session:
         payment = await get_payment(session, payment_id)
         attempt = (await PaymentRepository(session).list_attempts(payment_id))[-1]
+        cards = CardRepository(session)
+        to_keep = await cards.find_of_payment(payment_id) if payment.saves_card else None
+        to_charge = await cards.find(payment.saved_card_id) if payment.saved_card_id is not None else None
     if attempt.status not in UNSENT_ATTEMPTS:
         return None
+    if to_charge is not None and to_charge.status != CardStatus.ACTIVE:
+        return Answer(attempt.id, payment.id, None, "card_removed")
     provider = await provider_for(runtime, tenant, payment.method, attempt.account_id)
-    return await _start(provider, tenant, payment, attempt)
+    request = _request(provider, tenant, payment, attempt)
+    if to_keep is not None:
+        request = replace(request, saves_card_id=to_keep.id)
+    if to_charge is not None:
+        card = CardOnFile(str(to_charge.customer_ref), str(to_charge.method_ref))
+        request = replace(request, card=card)
+    return await _start(provider, payment, request)
 
 
-async def _start(provider: PaymentProvider, tenant: TenantContext, payment: Payment, attempt: PaymentAttempt) -> Answer:
-    request = StartRequest(
+def _request(
+    provider: PaymentProvider, tenant: TenantContext, payment: Payment, attempt: PaymentAttempt
+) -> StartRequest:
+    return StartRequest(
         attempt_id=attempt.id,
         idempotency_key=idempotency_key(attempt.id),
         amount=Money(payment.amount_minor, payment.currency),
@@ -74,17 +90,19 @@ async def _start(provider: PaymentProvider, tenant: TenantContext, payment: Paym
         platform_fee_minor=payment.platform_fee_minor if provider.capabilities().platform_fee else 0,
         flow=Flow(payment.flow),
         locale=payment.locale or "en",
-        saves_card=payment.saves_card,
         payee_name=tenant.name,
         made_at=attempt.created_at,
     )
+
+
+async def _start(provider: PaymentProvider, payment: Payment, request: StartRequest) -> Answer:
     try:
-        return Answer(attempt.id, payment.id, await provider.start(request))
+        return Answer(request.attempt_id, payment.id, await provider.start(request))
     except OutcomeUnknownError as error:
-        return Answer(attempt.id, payment.id, None, error.code, is_conclusive=False)
+        return Answer(request.attempt_id, payment.id, None, error.code, is_conclusive=False)
     except (DeclinedError, NotAuthorisedError, ProviderMisconfiguredError) as error:
         _log.warning("payment_not_started", payment_id=str(payment.id), method=payment.method, code=error.code)
-        return Answer(attempt.id, payment.id, None, error.code)
+        return Answer(request.attempt_id, payment.id, None, error.code)
 
 
 async def record_answer(session: TenantSession, answer: Answer) -> Payment:

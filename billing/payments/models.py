@@ -54,7 +54,8 @@ class Payment(TenantBase):
     payable drew the consequences of the money, which happens once, however often it hears of it.
     ``platform_fee_minor`` is the fee agreed on when the payment was opened; ``fee_taken_minor`` what the provider
     took of the money for the platform, ``fee_returned_minor`` what went back of that with refunds. ``flow``,
-    ``locale`` and ``saves_card``: how the client is asked to pay.
+    ``locale`` and ``saves_card``: how the client is asked to pay. ``saved_card_id``: the kept card that is charged
+    while they are away.
     """
 
     __tablename__ = "payments"
@@ -95,6 +96,7 @@ class Payment(TenantBase):
     flow: Mapped[str] = mapped_column(String(10), server_default=text("'redirect'"))
     locale: Mapped[str | None] = mapped_column(String(10))
     saves_card: Mapped[bool] = mapped_column(server_default=text("false"))
+    saved_card_id: Mapped[UUID | None] = mapped_column(ForeignKey("saved_cards.id"))
     description: Mapped[str] = mapped_column(String(200), server_default=text("''"))
     return_url: Mapped[str] = mapped_column(String(2000))
     cancel_url: Mapped[str] = mapped_column(String(2000))

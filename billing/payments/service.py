@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from billing.accounts.service import get_usable_account
+from billing.cards import service as cards
 from billing.payments.errors import AlreadyPaidError
 from billing.payments.events import PAYMENT_ABANDON, PAYMENT_CHECK
 from billing.payments.models import AttemptStatus, LedgerEntry, Payment, PaymentAttempt, PaymentStatus
@@ -54,7 +55,8 @@ class Payable:
 class Manner:
     """How a client wants to pay: by which method, over which of the provider's flows, and where to go afterwards.
 
-    ``saves_card``: the client agreed that the provider keeps the card for later.
+    ``saves_card``: the client agreed that the provider keeps the card for later. ``saved_card_id``: nobody is asked,
+    this kept card is charged.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Manner:
     flow: Flow = Flow.REDIRECT
     locale: str | None = None
     saves_card: bool = False
+    saved_card_id: UUID | None = None
 
 
 async def open_payment(session: TenantSession, settings: Settings, payable: Payable, manner: Manner) -> Payment:
@@ -104,6 +107,7 @@ async def open_payment(session: TenantSession, settings: Settings, payable: Paya
         flow=manner.flow,
         locale=manner.locale,
         saves_card=manner.saves_card,
+        saved_card_id=manner.saved_card_id,
         description=payable.description[:MAX_DESCRIPTION],
         return_url=manner.return_url,
         cancel_url=manner.cancel_url,
@@ -126,6 +130,10 @@ async def open_payment(session: TenantSession, settings: Settings, payable: Paya
         )
     )
     await payments.flush()  # the caller may answer from it
+    if manner.saves_card and account is not None:
+        await cards.begin_with_payment(
+            session, payable.client_id, account.id, payment.id, manner.locale or session.tenant.locale
+        )
     if account is not None:
         await publish(session, PAYMENT_CHECK, {"payment_id": str(payment.id)}, run_at=now + FIRST_CHECK)
     return payment
@@ -136,6 +144,7 @@ def _is_same(payment: Payment, payable: Payable, manner: Manner) -> bool:
         payment.method == manner.method
         and payment.flow == manner.flow
         and payment.saves_card == manner.saves_card
+        and payment.saved_card_id == manner.saved_card_id
         and Money(payment.amount_minor, payment.currency) == payable.amount
     )
 

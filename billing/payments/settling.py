@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from billing.cards.service import keep_of_payment
 from billing.disputes.service import apply_disputes_seen
 from billing.payments.events import PAYMENT_SETTLED
 from billing.payments.models import AttemptStatus, Payment, PaymentAttempt
@@ -109,7 +110,10 @@ async def apply_reading(session: TenantSession, reading: Reading) -> Payment:
         attempt = by_id[attempt_id]
         if not _is_agreed(payment, attempt, snapshot):
             continue
-        has_settled |= _apply_snapshot(payments, payment, attempt, snapshot)
+        is_new = _apply_snapshot(payments, payment, attempt, snapshot)
+        has_settled |= is_new
+        if is_new and payment.saves_card:
+            await keep_of_payment(session, payment.id, snapshot.saved_card)
         if attempt.status == AttemptStatus.CAPTURED:
             await payments.flush()  # refunds and disputes refer to what was just entered
             await apply_refunds_seen(session, payment, snapshot.refunds or ())

@@ -75,10 +75,10 @@ class StartRequest:
 
     The provider sends the customer to ``return_url`` or ``cancel_url`` (absolute). ``expires_at``: from
     then on the money is not wanted any more. ``platform_fee_minor`` in the currency of ``amount``. ``locale``:
-    the customer's language. ``customer_ref``: the provider's name for the customer, where a card is to be kept;
-    ``saves_card``: keep it, as the customer agreed. ``payee_name``: the practice's name as its clients know it, for the
-    provider's page. ``made_at``: when the attempt was first written down, so
-    that what is asked again under the same key is asked in the same words.
+    the customer's language. ``saves_card_id``: our id of the card that the customer agreed to have kept, None where
+    nothing is. ``payee_name``: the practice's name as its clients know it, for the provider's page. ``made_at``: when
+    the attempt was first written down, so that what is asked again under the same key is asked in the same words.
+    ``card``: charge this one, while the customer is away; :meth:`PaymentProvider.settle` then does it.
     """
 
     attempt_id: UUID
@@ -91,10 +91,10 @@ class StartRequest:
     platform_fee_minor: int = 0
     flow: Flow = Flow.REDIRECT
     locale: str = "en"
-    customer_ref: str | None = None
-    saves_card: bool = False
+    saves_card_id: UUID | None = None
     payee_name: str = ""
     made_at: datetime | None = None
+    card: "CardOnFile | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,56 @@ class DisputeSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class CardOnFile:
+    """A card that a provider keeps for us: its names for the customer and for the card. Neither can be paid with."""
+
+    customer_ref: str
+    method_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardSeen:
+    """The same with what its owner knows it by. ``expires_month`` counts from 1."""
+
+    card: CardOnFile
+    brand: str
+    last_four: str
+    expires_month: int
+    expires_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardRequest:
+    """A card to be kept without a payment. ``made_at``: when it was first written down."""
+
+    card_id: UUID
+    return_url: str
+    cancel_url: str
+    locale: str
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CardStarted:
+    """Where the customer gives the card. ``setup_ref``: the provider's name for that."""
+
+    setup_ref: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardReading:
+    """How far that is: neither ``seen`` nor ``is_over`` while the customer may still give it.
+
+    ``card_id``: our own id as the provider echoes it.
+    """
+
+    card_id: UUID | None
+    seen: CardSeen | None
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the provider holds true of one order at this moment.
 
@@ -150,6 +200,7 @@ class Snapshot:
     where that was not asked). ``provider_fee_minor``: what the provider keeps.
     ``method_kind`` and ``last_four`` tell the customer's means of paying apart, nothing more.
     ``refunds`` and ``disputes``: all that the provider knows of, None where the reading did not ask for them.
+    ``saved_card``: the card that was kept with the payment.
     """
 
     provider_ref: str
@@ -169,7 +220,7 @@ class Snapshot:
     last_four: str | None = None
     refunds: Sequence[RefundSeen] | None = None
     disputes: Sequence[DisputeSeen] | None = None
-    saved_card_ref: str | None = None
+    saved_card: CardSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,4 +394,23 @@ class PaymentProvider(Protocol):
 
     async def missed_events(self, since: datetime) -> Sequence[VerifiedEvent]:
         """Events since then that the provider could not deliver to us, as far as it lists them. Only reads."""
+        ...
+
+
+class CardKeeper(Protocol):
+    """A provider with which a customer's card can be kept, with their consent.
+
+    Charging such a card is a payment like any other (``StartRequest.card``). Raises what :class:`PaymentProvider` does.
+    """
+
+    async def start_card(self, request: CardRequest) -> CardStarted:
+        """Open the page on which the customer gives the card. Moves no money. Idempotent by the card's id."""
+        ...
+
+    async def fetch_card(self, setup_ref: str) -> CardReading:
+        """What became of it. Only reads. Raises :class:`ObjectNotFoundError`."""
+        ...
+
+    async def forget_card(self, card: CardOnFile) -> None:
+        """Have the provider forget the card and the customer that was made for it. Idempotent."""
         ...

@@ -10,7 +10,7 @@ from billing.providers.offline import OfflineProvider
 from billing.providers.paypal import adapter as paypal
 from billing.providers.paypal import amounts as paypal_amounts
 from billing.providers.paypal.adapter import PayPalProvider
-from billing.providers.port import PaymentProvider
+from billing.providers.port import CardKeeper, PaymentProvider
 from billing.providers.sandbox import SandboxProvider, is_sandbox_available
 from billing.providers.stripe import adapter as stripe
 from billing.providers.stripe import amounts as stripe_amounts
@@ -39,6 +39,22 @@ _STEPS: Mapping[str, Callable[[str], int]] = {
 
 _WITH_ELEMENTS = frozenset({stripe.NAME})
 """Methods whose provider has a form of its own for our pages."""
+
+
+_KEEPING_CARDS: Mapping[str, Callable[[Runtime, AccountAccess], CardKeeper]] = {stripe.NAME: StripeProvider}
+"""Methods whose provider keeps cards for us."""
+
+
+def keeps_cards(method: str) -> bool:
+    """Whether the provider of ``method`` can keep the card of a payment."""
+    return method in _KEEPING_CARDS
+
+
+async def card_keeper_for(
+    runtime: Runtime, tenant: TenantContext, account_id: UUID, method: str = stripe.NAME
+) -> CardKeeper:
+    """The account that keeps a card. Outside a transaction, as :func:`provider_for`, and raises the same."""
+    return _KEEPING_CARDS[method](runtime, await load_access(runtime, tenant, method, account_id))
 
 
 def has_elements(method: str) -> bool:

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from billing.accounts import events as payment_accounts
 from billing.accounts.mails import on_payment_account_changed, register_payment_account_mails
 from billing.accounts.tasks import check_account, leave_account
+from billing.cards import tasks as card_tasks
+from billing.cards.events import CARD_CHECK, CARD_FORGET
+from billing.cards.personal_data import CardData
 from billing.checkout.tasks import on_payment_settled
 from billing.disputes.events import DISPUTE_CLOSED, DISPUTE_OPENED
 from billing.disputes.mails import on_dispute_closed, on_dispute_opened, register_dispute_mails
@@ -44,6 +47,7 @@ from scheduling.appointments import fee_mails, request_mails, series_mails
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
+from scheduling.checkout import no_show_fee_charge
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
 from scheduling.checkout.describing import register_appointment_describers
@@ -107,7 +111,8 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_MOVED: [appointment_mails.on_appointment_moved],
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
-    appointments.APPOINTMENT_FEE_OWED: [fee_mails.on_fee_owed],
+    appointments.APPOINTMENT_FEE_OWED: [no_show_fee_charge.on_fee_owed],
+    appointments.APPOINTMENT_FEE_CHARGED: [no_show_fee_charge.on_fee_charged],
     appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
     group_sessions.GROUP_SESSION_PLANNED: [session_mails.on_session_planned],
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
@@ -121,6 +126,8 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone, platform_fee_tasks.count_settled_payment],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
+    CARD_CHECK: [card_tasks.check_card],
+    CARD_FORGET: [card_tasks.forget_card],
     payment_accounts.PAYMENT_ACCOUNT_CHANGED: [on_payment_account_changed],
     payment_accounts.PAYMENT_ACCOUNT_CHECK: [check_account],
     payment_accounts.PAYMENT_ACCOUNT_LEAVE: [leave_account],
@@ -205,6 +212,7 @@ def register_personal_data_sources() -> None:
     for source in (
         AnswerData(),
         MailData(),
+        CardData(),
         PaymentData(),
         PackageData(),
         DocumentData(),

@@ -34,6 +34,7 @@ from admin_portal.pages.router import router as portal_pages
 from admin_portal.payment_accounts import router as payment_accounts
 from admin_portal.sign_in_providers import router as sign_in_providers
 from admin_portal.subscription import router as staff_subscription
+from billing.cards.endpoints import router as cards_router
 from billing.checkout.endpoints import router as checkout_router
 from billing.documents.endpoints import profile_router as billing_profile_router
 from billing.documents.endpoints import router as documents_router
@@ -103,6 +104,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         packages.purchases_router,
         documents_router,
         billing_profile_router,
+        cards_router,
         own_feed_router,
         waitlist_router,
     ):

@@ -22,6 +22,9 @@ APPOINTMENT_FEE_OWED = "appointment.fee_owed"
 """``{appointment_id, version}``, due an hour after staff said that the client did not come: there is a fee for it, and
 by then a mistake would have been corrected."""
 
+APPOINTMENT_FEE_CHARGED = "appointment.fee_charged"
+"""``{appointment_id, version}``: that fee was charged to the card that the client had kept."""
+
 TIME_FREED = "appointment.time_freed"
 """``{practitioner_id, starts_at, ends_at}`` (RFC 3339): somebody's time can be had again, by those who wait for it."""
 
@@ -42,6 +45,9 @@ PAYABLE_KIND = "appointment"
 
 BALANCE_KIND = "appointment_balance"
 """What billing knows the rest of its price as; the ids are the same."""
+
+FEE_KIND = "no_show_fee"
+"""What billing knows the fee of who does not come as; the ids are the same."""
 
 MONEY_KINDS = (PAYABLE_KIND, BALANCE_KIND)
 """What is paid of an appointment's price: its deposit (or all of it), and its balance."""

@@ -1,16 +1,16 @@
-"""The mail to a client who did not come and owes a fee for it, with the way to pay."""
+"""The mails to a client who did not come: the fee that they owe, with the way to pay; the fee that was charged."""
 
-from typing import Any
-
+from billing.cards.service import find_card_charge
 from notifications.service import ComposedMail, Notice, register_composer
-from scheduling.appointments.mails import announce_to_all, booking_values, find_booking
+from scheduling.appointments.events import FEE_KIND
+from scheduling.appointments.mails import booking_values, find_booking
 from scheduling.appointments.models import AppointmentStatus
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.money import Money
-from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 
 FEE_OWED = "no_show_fee_owed"
+FEE_CHARGED = "no_show_fee_charged"
 
 
 async def compose_fee_owed(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -24,11 +24,20 @@ async def compose_fee_owed(session: TenantSession, runtime: Runtime, notice: Not
     )
 
 
+async def compose_fee_charged(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """How much was charged to which card."""
+    booking = await find_booking(session, notice, AppointmentStatus.NO_SHOW)
+    charged = await find_card_charge(session, FEE_KIND, notice.subject_id)
+    if booking is None or charged is None:
+        return None
+    payment, card = charged
+    amount = Money(payment.amount_minor, payment.currency).format(notice.reader.locale)
+    return ComposedMail(
+        booking_values(session, runtime, notice, booking) | {"fee_owed": amount, "last_four": card.last_four}
+    )
+
+
 def register_fee_mails() -> None:
-    """Register this module's composer; its templates are those of appointments."""
+    """Register this module's composers; their templates are those of appointments."""
     register_composer(FEE_OWED, compose_fee_owed)
-
-
-async def on_fee_owed(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """``appointment.fee_owed``: tell the client."""
-    await announce_to_all(context, payload, FEE_OWED, None)
+    register_composer(FEE_CHARGED, compose_fee_charged)

@@ -7,7 +7,8 @@ from billing.payments.models import Payment
 from billing.payments.payables import NO_SHOW_FEE, PaymentOutcome, register_payable_kind
 from billing.payments.service import Payable, request_abandon
 from billing.providers.offline import NAME as OFFLINE
-from scheduling.appointments.history import Actor
+from scheduling.appointments.events import APPOINTMENT_FEE_CHARGED
+from scheduling.appointments.history import SYSTEM, Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.outcomes import enter_paid_fee
@@ -15,6 +16,7 @@ from scheduling.appointments.services.reading import check_owner, get_appointmen
 from scheduling.checkout.appointment_payable import describe_appointment
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.money import Money
+from todoenbalance.kit.outbox.publish import Payload, publish
 from todoenbalance.kit.settings import Settings
 
 
@@ -48,7 +50,11 @@ class NoShowFeePayable:
         appointment = check_owner(await AppointmentRepository(session).lock(payment.payable_id), None)
         if not _owed(appointment):
             return PaymentOutcome.CANCELLED
-        enter_paid_fee(session, appointment, actor=Actor.client(payment.client_id))
+        is_kept_card = payment.saved_card_id is not None
+        enter_paid_fee(session, appointment, actor=SYSTEM if is_kept_card else Actor.client(payment.client_id))
+        if is_kept_card:
+            payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
+            await publish(session, APPOINTMENT_FEE_CHARGED, payload)
         await request_abandon(session, NO_SHOW_FEE, appointment.id)
         return PaymentOutcome.CONFIRMED
 

@@ -73,6 +73,7 @@ class DataClass(StrEnum):
     CALENDAR_FEEDS = "calendar_feeds"
     WAITLIST = "waitlist"
     PACKAGES = "packages"
+    CARDS = "cards"
 
 
 class Reason(StrEnum):

@@ -56,6 +56,10 @@ CLASSES: dict[DataClass, dict[str, str]] = {
         "en": "Packages of sessions and discount codes that you used",
         "es": "Bonos de sesiones y códigos de descuento que usaste",
     },
+    DataClass.CARDS: {
+        "en": "Cards that you let the practice keep",
+        "es": "Tarjetas que dejaste guardar a la consulta",
+    },
 }
 
 ACTIONS: dict[Action, dict[str, str]] = {

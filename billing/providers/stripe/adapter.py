@@ -14,6 +14,10 @@ from billing.accounts.models import AccountKind
 from billing.accounts.service import AccountAccess
 from billing.providers.port import (
     Capabilities,
+    CardOnFile,
+    CardReading,
+    CardRequest,
+    CardStarted,
     DeclinedError,
     EventSubject,
     Flow,
@@ -30,9 +34,17 @@ from billing.providers.port import (
     VerifiedEvent,
 )
 from billing.providers.stripe.amounts import from_stripe, to_stripe
+from billing.providers.stripe.cards import LONGEST, StripeCards, locale_of
 from billing.providers.stripe.client import OTHER_WORDS, StripeApi, api_of, platform_api
 from billing.providers.stripe.events import ATTEMPT, event_of, read_event
-from billing.providers.stripe.snapshots import REFUND, charge_in, refund_seen, refund_state, snapshot_of
+from billing.providers.stripe.snapshots import (
+    REFUND,
+    charge_in,
+    charges_kept_card,
+    refund_seen,
+    refund_state,
+    snapshot_of,
+)
 from todoenbalance.kit import clock
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import PaymentMode
@@ -42,9 +54,7 @@ _SESSION: Final = "cs_"
 SHORTEST: Final = timedelta(minutes=45)
 """From when the attempt was written down: Stripe wants 30 minutes from when it hears of it, which may be later. A hold
 that is shorter ends by an explicit ``expire``."""
-LONGEST: Final = timedelta(hours=23, minutes=55)
 _EXPANDED: Final = ("latest_charge.balance_transaction",)
-_LOCALES: Final = frozenset({"es", "en"})
 _PAGE: Final = 100
 MOST_LISTED: Final = 2000
 """How far a list is read: more refunds of a charge, or events that never came, than there can be in earnest."""
@@ -57,6 +67,7 @@ class StripeProvider:
         self._settings = runtime.settings
         self._access = access
         self._api: StripeApi = api_of(runtime.settings, access)
+        self._cards = StripeCards(self._api)
 
     @property
     def name(self) -> str:
@@ -70,7 +81,12 @@ class StripeProvider:
     def capabilities(self) -> Capabilities:
         """Everything; a fee for the platform is taken of connected accounts only."""
         return Capabilities(
-            online=True, webhooks=True, partial_refund=True, platform_fee=self._is_connected, elements=True
+            online=True,
+            webhooks=True,
+            partial_refund=True,
+            platform_fee=self._is_connected,
+            elements=True,
+            saves_cards=True,
         )
 
     async def start(self, request: StartRequest) -> Started:
@@ -78,8 +94,12 @@ class StripeProvider:
 
         What is asked is worked out from the attempt alone, so that a repetition under the same key says the same.
         """
+        if request.card is not None:
+            fee = self._fee(request)
+            return await self._cards.start_charge(request, request.card, {"metadata": self._echo(request), **fee})
+        keeping = await self._cards.keep_with(request.saves_card_id) if request.saves_card_id is not None else {}
         if request.flow is Flow.ELEMENTS:
-            return await self._start_intent(request)
+            return await self._start_intent(request, keeping)
         v1 = self._api.client.v1
         expires_at = _expiry(request)
         params: dict[str, Any] = {
@@ -100,8 +120,11 @@ class StripeProvider:
             "success_url": request.return_url,
             "cancel_url": request.cancel_url,
             "expires_at": int(expires_at.timestamp()),
-            "locale": request.locale if request.locale in _LOCALES else "auto",
+            "locale": locale_of(request.locale),
         }
+        if keeping:
+            params["customer"] = keeping["customer"]
+            params["payment_intent_data"]["setup_future_usage"] = keeping["setup_future_usage"]
         made = await self._api.write(v1.checkout.sessions.create, key=request.idempotency_key, params=params)
         session = made.to_dict()
         return Started(
@@ -112,7 +135,7 @@ class StripeProvider:
             expires_at=datetime.fromtimestamp(session["expires_at"], UTC),
         )
 
-    async def _start_intent(self, request: StartRequest) -> Started:
+    async def _start_intent(self, request: StartRequest, keeping: Mapping[str, str]) -> Started:
         params: dict[str, Any] = {
             "amount": to_stripe(request.amount),
             "currency": request.amount.currency.lower(),
@@ -120,6 +143,7 @@ class StripeProvider:
             "description": request.description,
             "metadata": self._echo(request),
             **self._fee(request),
+            **keeping,
         }
         create = self._api.client.v1.payment_intents.create
         intent = (await self._api.write(create, key=request.idempotency_key, params=params)).to_dict()
@@ -135,6 +159,18 @@ class StripeProvider:
             },
             expires_at=request.expires_at,
         )
+
+    async def start_card(self, request: CardRequest) -> CardStarted:
+        """See :class:`StripeCards`."""
+        return await self._cards.start_card(request)
+
+    async def fetch_card(self, setup_ref: str) -> CardReading:
+        """See :class:`StripeCards`."""
+        return await self._cards.fetch_card(setup_ref)
+
+    async def forget_card(self, card: CardOnFile) -> None:
+        """See :class:`StripeCards`."""
+        await self._cards.forget_card(card)
 
     def _publishable_key(self) -> str:
         if self._is_connected:
@@ -152,7 +188,9 @@ class StripeProvider:
 
     async def fetch(self, provider_ref: str) -> Snapshot:
         """The order with its charge, and with the charge's refunds and disputes where there is one."""
-        order = await self._order(provider_ref)
+        return await self._snapshot(await self._order(provider_ref))
+
+    async def _snapshot(self, order: Mapping[str, Any]) -> Snapshot:
         charge = charge_in(order)
         if charge is None:
             return snapshot_of(order, None, None, None)
@@ -181,8 +219,18 @@ class StripeProvider:
         return found.to_dict()
 
     async def settle(self, provider_ref: str, *, idempotency_key: str) -> Snapshot:
-        """The same as :meth:`fetch`: Stripe captures by itself."""
-        return await self.fetch(provider_ref)
+        """The same as :meth:`fetch`, as Stripe captures by itself; a kept card is charged by this.
+
+        Nobody is there who could answer the bank's question or take another card, so an intent whose card is refused
+        is ended. The intent itself takes money once, whatever became of keys.
+        """
+        order = await self._order(provider_ref)
+        if not charges_kept_card(order):
+            return await self._snapshot(order)
+        failure = await self._cards.charge(order, idempotency_key)
+        snapshot = await self.fetch(provider_ref)
+        is_refused = snapshot.state is ProviderState.DECLINED
+        return replace(snapshot, failure_code=failure or snapshot.failure_code) if is_refused else snapshot
 
     async def cancel(self, provider_ref: str, *, idempotency_key: str) -> Snapshot:
         """Expire an open session, cancel an unpaid intent; one that was paid meanwhile comes back as captured."""

@@ -6,6 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.providers.port import (
+    CardOnFile,
+    CardReading,
+    CardSeen,
     DisputeSeen,
     DisputeState,
     ProviderMisconfiguredError,
@@ -20,6 +23,13 @@ from todoenbalance.kit.money import Money
 
 REFUND: Final = "refund"
 """The name of our refund's id in the metadata of Stripe's."""
+CARD: Final = "card"
+"""The name of our card's id there."""
+OFF_SESSION: Final = "off_session"
+"""The mark of an intent that charges a kept card, in its metadata."""
+
+REFUSED: Final = "abandoned"
+"""Why we cancel an intent whose card was refused: of the reasons that Stripe knows, what comes nearest."""
 
 Object = Mapping[str, Any]
 
@@ -76,7 +86,7 @@ def snapshot_of(
         captured_minor=from_stripe(charge["amount_captured"], currency) if charge else 0,
         refunded_minor=from_stripe(charge["amount_refunded"], currency) if charge else 0,
         provider_status=_status(order, intent),
-        failure_code=_failure(intent) if state is not ProviderState.CAPTURED else None,
+        failure_code=failure_of(intent) if state is not ProviderState.CAPTURED else None,
         charge_ref=charge["id"] if charge else None,
         is_live=bool(order["livemode"]),
         fee_minor=from_stripe(charge.get("application_fee_amount") or 0, currency) if charge else None,
@@ -86,7 +96,45 @@ def snapshot_of(
         last_four=(details.get(kind) or {}).get("last4") if kind else None,
         refunds=None if refunds is None else [refund_seen(one) for one in refunds],
         disputes=None if disputes is None else [dispute_seen(one) for one in disputes],
+        saved_card=_card_saved_with(intent, charge),
     )
+
+
+def charges_kept_card(order: Object) -> bool:
+    """Whether an order is one of ours that charges a kept card while the customer is away."""
+    return order["object"] == "payment_intent" and (order.get("metadata") or {}).get(OFF_SESSION) == "yes"
+
+
+def _card_saved_with(intent: Object | None, charge: Object | None) -> CardSeen | None:
+    """The card of a payment that kept it. Only cards are kept: a bank account has rules of its own (mandates)."""
+    if intent is None or charge is None or intent.get("setup_future_usage") != "off_session":
+        return None
+    card = ((charge.get("payment_method_details") or {}).get("card")) or None
+    return _card_seen(intent.get("customer"), charge.get("payment_method"), card)
+
+
+def _card_seen(customer: object, method: object, card: Object | None) -> CardSeen | None:
+    if not isinstance(customer, str) or not isinstance(method, str) or card is None:
+        return None
+    return CardSeen(
+        CardOnFile(customer, method),
+        brand=str(card.get("brand") or "card")[:20],
+        last_four=str(card.get("last4") or "")[:4],
+        expires_month=int(card["exp_month"]),
+        expires_year=int(card["exp_year"]),
+    )
+
+
+def card_reading_of(session: Object) -> CardReading:
+    """What became of a session in which a card is to be given; with its setup intent and the method in it."""
+    setup = session.get("setup_intent")
+    setup = setup if isinstance(setup, Mapping) else {}
+    method = setup.get("payment_method")
+    seen = None
+    if session["status"] == "complete" and setup.get("status") == "succeeded" and isinstance(method, Mapping):
+        seen = _card_seen(session.get("customer"), method.get("id"), method.get("card"))
+    is_over = session["status"] == "expired" or (session["status"] == "complete" and seen is None)
+    return CardReading(_uuid((session.get("metadata") or {}).get(CARD)), seen, is_over)
 
 
 def _session_state(session: Object, intent: Object | None) -> ProviderState:
@@ -102,8 +150,10 @@ def _session_state(session: Object, intent: Object | None) -> ProviderState:
 
 
 def _intent_state(intent: Object) -> ProviderState:
-    """A failed try leaves an intent waiting for another one: it is not the end."""
-    return _INTENT_STATES.get(str(intent["status"]), ProviderState.AWAITING_CUSTOMER)
+    """A failed try leaves an intent waiting for another one: it is not the end, but where nobody is there to try."""
+    state = _INTENT_STATES.get(str(intent["status"]), ProviderState.AWAITING_CUSTOMER)
+    was_refused = state is ProviderState.CANCELLED and intent.get("cancellation_reason") == REFUSED
+    return ProviderState.DECLINED if was_refused and charges_kept_card(intent) else state
 
 
 def _status(order: Object, intent: Object | None) -> str:
@@ -113,7 +163,8 @@ def _status(order: Object, intent: Object | None) -> str:
     return f"{paid}/{intent['status']}"[:60] if intent is not None else paid[:60]
 
 
-def _failure(intent: Object | None) -> str | None:
+def failure_of(intent: Object | None) -> str | None:
+    """Why the last try of an intent failed, in Stripe's word for it."""
     error = (intent or {}).get("last_payment_error") or {}
     found = error.get("decline_code") or error.get("code")
     return str(found)[:60] if found else None

@@ -3,10 +3,10 @@
 from datetime import timedelta
 from uuid import UUID
 
-from billing.payments.service import lock_payments_of_payable
+from billing.payments.service import lock_payments_of_payable, request_abandon
 from billing.refunds.service import Paid
 from scheduling.appointments.errors import AppointmentStateError
-from scheduling.appointments.events import APPOINTMENT_FEE_OWED, MONEY_KINDS
+from scheduling.appointments.events import APPOINTMENT_FEE_OWED, FEE_KIND, MONEY_KINDS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
@@ -39,6 +39,8 @@ async def record_outcome(
     if appointment.status == status:
         return appointment
     appointment.status = status
+    if appointment.no_show_fee_minor:
+        await request_abandon(session, FEE_KIND, appointment.id)
     appointment.no_show_fee_minor = None
     if status == AppointmentStatus.NO_SHOW:
         # Once waived or paid it stays so, however often the outcome is corrected.
@@ -90,6 +92,7 @@ async def waive_no_show_fee(session: TenantSession, appointment_id: UUID, reason
             raise AppointmentStateError
         return None
     appointment.no_show_fee_minor = None
+    await request_abandon(session, FEE_KIND, appointment.id)
     record_change(session, appointment.id, ChangeKind.FEE_WAIVED, actor, no_show_fee_minor=fee, reason=reason)
     return fee
 

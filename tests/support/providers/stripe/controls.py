@@ -152,6 +152,11 @@ class Controls:
             attach(self.world, scope, method, customer_id)
             return str(method["id"])
 
+    def change_card(self, method_id: str, behaviour: Behaviour) -> None:
+        """A card behaves otherwise from now on: its bank refuses, or asks its owner."""
+        with self.lock:
+            self._get(method_id)["_behaviour"] = behaviour
+
     # --- refunds and disputes
 
     def next_refund(self, status: str = "pending", **fields: str) -> None:

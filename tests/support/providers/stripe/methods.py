@@ -121,6 +121,18 @@ def update_customer(world: World, call: Call) -> Json:
     return world.present(call.scope, found, call.body.get("expand"))
 
 
+@route("DELETE", "/v1/customers/{customer}")
+def delete_customer(world: World, call: Call) -> Json:
+    """The customer is gone, and nobody can be charged by their methods any more."""
+    found = world.get(call.scope, "customer", call.path["customer"])
+    for method in world.every(call.scope, "payment_method"):
+        if method["customer"] == found["id"]:
+            method |= {"customer": None, "_used": True}
+    emit(world, call.scope, "customer.deleted", found)
+    world.remove(call.scope, found["id"])
+    return {"id": found["id"], "object": "customer", "deleted": True}
+
+
 @route("GET", "/v1/customers")
 def list_customers(world: World, call: Call) -> Json:
     """Also by e-mail address."""

@@ -118,6 +118,10 @@ class World:
         """Puts an object into an account."""
         self.objects.setdefault(scope, {})[thing["id"]] = thing
 
+    def remove(self, scope: Scope, object_id: str) -> None:
+        """Takes an object out of an account."""
+        del self.objects[scope][object_id]
+
     def get(self, scope: Scope, kind: str, object_id: str) -> Json:
         """Raises resource_missing, in another account or mode too."""
         found = self.objects.get(scope, {}).get(object_id)
