@@ -35,7 +35,7 @@ _SERVICES: dict[str, tuple[str, ...]] = {
     "checkout._session_service": ("create", "retrieve", "expire", "list"),
     "_payment_intent_service": ("create", "retrieve", "update", "confirm", "capture", "cancel", "list"),
     "_setup_intent_service": ("create", "retrieve", "confirm", "cancel", "list"),
-    "_customer_service": ("create", "retrieve", "update", "list"),
+    "_customer_service": ("create", "retrieve", "update", "delete", "list"),
     "_customer_payment_method_service": ("list",),
     "_payment_method_service": ("retrieve", "attach", "detach", "list"),
     "_refund_service": ("create", "retrieve", "list"),
