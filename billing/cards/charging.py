@@ -10,6 +10,7 @@ from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError
 from billing.payments.models import Payment, PaymentStatus
 from billing.payments.payables import payable_kind
 from billing.payments.repository import PaymentRepository
+from billing.providers.port import OutcomeUnknownError
 from billing.providers.registry import refusal_of
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ProblemError
@@ -50,7 +51,10 @@ async def charge_kept_card(
         _log.warning("kept_card_not_charged", payment_id=str(opened.id), code=error.code)
         return Charge.NO_CARD
     async with runtime.database.tenant(tenant) as session:
-        return _result(await payments.get_payment(session, opened.id))
+        payment = await payments.get_payment(session, opened.id)
+    if payment.status == PaymentStatus.REQUIRES_ACTION:  # nobody is there to act: an answer was lost
+        raise OutcomeUnknownError("answer_lost")
+    return _result(payment)
 
 
 async def _open(
@@ -77,5 +81,4 @@ async def _open(
 
 
 def _result(payment: Payment) -> Charge:
-    refused = (PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.REQUIRES_ACTION)
-    return Charge.REFUSED if payment.status in refused else Charge.MADE
+    return Charge.REFUSED if payment.status in (PaymentStatus.FAILED, PaymentStatus.CANCELLED) else Charge.MADE

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from billing.cards.models import CardStatus
+from billing.cards.repository import CardRepository
 from billing.cards.service import keep_of_payment
 from billing.disputes.service import apply_disputes_seen
 from billing.payments.events import PAYMENT_SETTLED
@@ -53,6 +55,8 @@ async def read_provider(
     async with runtime.database.tenant(tenant) as session:
         payment = await get_payment(session, payment_id)
         attempts = await PaymentRepository(session).list_attempts(payment_id)
+        card = await CardRepository(session).find(payment.saved_card_id) if payment.saved_card_id is not None else None
+    is_wanted = card is None or card.status == CardStatus.ACTIVE
     unread = [
         attempt
         for attempt in attempts
@@ -65,7 +69,7 @@ async def read_provider(
         if not provider.capabilities().online:
             continue
         try:
-            snapshots.append((attempt.id, await _read(provider, attempt)))
+            snapshots.append((attempt.id, await _read(provider, attempt, is_wanted=is_wanted)))
         except ObjectNotFoundError as error:
             require_gone(attempt, error)
             gone.append(attempt.id)
@@ -84,9 +88,14 @@ def require_gone(attempt: PaymentAttempt, error: ObjectNotFoundError) -> None:
         raise OutcomeUnknownError(error.code) from error
 
 
-async def _read(provider: PaymentProvider, attempt: PaymentAttempt) -> Snapshot:
-    """A closed attempt is read only: what we gave up must not be captured by us."""
+async def _read(provider: PaymentProvider, attempt: PaymentAttempt, *, is_wanted: bool) -> Snapshot:
+    """A closed attempt is read only: what we gave up must not be captured by us.
+
+    What is not wanted any more (the client took back the card that it charges) is ended, if it is not paid yet.
+    """
     reference = str(attempt.provider_ref)
+    if attempt.status in OPEN_ATTEMPTS and not is_wanted:
+        return await provider.cancel(reference, idempotency_key=f"unwanted:{attempt.id}")
     if attempt.status in OPEN_ATTEMPTS:
         return await provider.settle(reference, idempotency_key=f"capture:{attempt.id}")
     return await provider.fetch(reference)

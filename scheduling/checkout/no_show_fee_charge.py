@@ -1,6 +1,6 @@
 """An hour after a client was said not to have come: charge the card that they had kept, or ask them for the fee."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,11 @@ from scheduling.appointments.models import AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.outcomes import MIND_MAY_CHANGE
 from tenants.accounts.services.client_accounts import get_client
-from todoenbalance.kit import clock
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 
 _AGAIN_SECONDS = 300.0
 _SLACK = timedelta(minutes=1)
-"""The clocks of two machines may differ."""
+"""Between the clock of an outcome and that of its event."""
 
 
 async def on_fee_owed(context: TenantEventContext, payload: dict[str, Any]) -> None:
@@ -37,7 +36,7 @@ async def on_fee_owed(context: TenantEventContext, payload: dict[str, Any]) -> N
             return
         if appointment.status != AppointmentStatus.NO_SHOW or not appointment.no_show_fee_minor:
             return
-        if clock.now() < said.created_at + MIND_MAY_CHANGE - _SLACK:
+        if datetime.fromisoformat(payload["due_at"]) < said.created_at + MIND_MAY_CHANGE - _SLACK:
             return
         client = await get_client(session, appointment.client_id)
         locale = client.locale or tenant.locale

@@ -109,8 +109,8 @@ class StripeCards:
         if intent["status"] == "requires_confirmation":
             try:
                 await self._api.write(intents.confirm, intent["id"], key=key, params={"off_session": True})
-            except (DeclinedError, ProviderMisconfiguredError) as error:
-                failure = error.code
+            except (DeclinedError, ProviderMisconfiguredError, ObjectNotFoundError) as error:
+                failure = error.code  # the last: the card was forgotten meanwhile
             intent = (await self._api.read(intents.retrieve, intent["id"])).to_dict()
         if intent["status"] not in _UNANSWERED:
             return failure

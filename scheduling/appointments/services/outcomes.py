@@ -51,8 +51,13 @@ async def record_outcome(
             session, appointment.id, ChangeKind.NO_SHOW, actor, no_show_fee_minor=appointment.no_show_fee_minor
         )
         if appointment.no_show_fee_minor:
-            payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
-            await publish(session, APPOINTMENT_FEE_OWED, payload, run_at=clock.now() + MIND_MAY_CHANGE)
+            due_at = clock.now() + MIND_MAY_CHANGE
+            payload: Payload = {
+                "appointment_id": str(appointment.id),
+                "version": appointment.version,
+                "due_at": due_at.isoformat(),
+            }
+            await publish(session, APPOINTMENT_FEE_OWED, payload, run_at=due_at)
     else:
         record_change(session, appointment.id, ChangeKind(status), actor)
     await spend_means(session, appointment, actor, status)
