@@ -19,8 +19,8 @@ APPOINTMENT_LAPSED = "appointment.lapsed"
 """``{appointment_id}``: its hold ran out, and it was booked with a session of a package or a discount code."""
 
 APPOINTMENT_FEE_OWED = "appointment.fee_owed"
-"""``{appointment_id, version, due_at}``, due (RFC 3339) an hour after staff said that the client did not come: there is a
-fee for it, and by then a mistake would have been corrected."""
+"""``{appointment_id, version, due_at}``, due (RFC 3339) an hour after staff said that the client did not come: there is
+a fee for it, and by then a mistake would have been corrected."""
 
 APPOINTMENT_FEE_CHARGED = "appointment.fee_charged"
 """``{appointment_id, version}``: that fee was charged to the card that the client had kept."""

@@ -286,6 +286,10 @@ DELETE /api/v1/users/me/billing-profile                                         
 GET    /api/v1/users/me/calendar-feed                                              client
 POST   /api/v1/users/me/calendar-feed                                              client fresh
 DELETE /api/v1/users/me/calendar-feed                                              client
+GET    /api/v1/users/me/cards                                                      client
+POST   /api/v1/users/me/cards                                                      client
+DELETE /api/v1/users/me/cards/{card_id}                                            client
+POST   /api/v1/users/me/cards/{card_id}/confirm                                    client
 GET    /api/v1/users/me/consents                                                   client
 POST   /api/v1/users/me/consents                                                   client
 GET    /api/v1/users/me/dependants                                                 client
