@@ -46,10 +46,10 @@ def is_usable(settings: Settings, account: PaymentAccount) -> bool:
     return account.status in TAKES_PAYMENTS and account.charges_enabled and settings.allows_mode(account.mode)
 
 
-async def is_connected(session: TenantSession, account_id: UUID) -> bool:
-    """Whether there is such an account and it is not disconnected."""
+async def find_connected(session: TenantSession, account_id: UUID) -> PaymentAccount | None:
+    """The account, unless there is none or it is disconnected."""
     account = await AccountRepository(session).find(account_id)
-    return account is not None and account.status != AccountStatus.DISCONNECTED
+    return account if account is not None and account.status != AccountStatus.DISCONNECTED else None
 
 
 async def get_usable_account(session: TenantSession, settings: Settings, provider: str) -> PaymentAccount:

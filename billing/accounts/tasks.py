@@ -6,9 +6,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.accounts import disconnecting, following
-from billing.accounts.service import is_connected
+from billing.accounts.models import AccountKind
+from billing.accounts.service import find_connected
 from billing.payments.tasks import wait_seconds
 from billing.providers.port import OutcomeUnknownError, ProviderError
+from billing.webhooks.parking import assign_waiting_of_account
 from tenants.registry.models import TenantStatus
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
@@ -31,8 +33,12 @@ async def check_account(context: TenantEventContext, payload: dict[str, Any]) ->
     except ProviderError as error:  # what is wrong is ours; it was logged where it was found
         _log.warning("payment_account_not_checked", account_id=str(account_id), code=error.code)
     async with context.runtime.database.tenant(context.tenant) as session:
-        if not await is_connected(session, account_id):
-            return
+        account = await find_connected(session, account_id)
+    if account is None:
+        return
+    if account.kind == AccountKind.CONNECT and account.account_ref is not None:
+        # What was said of it before it was this practice's own waits with the operators.
+        await assign_waiting_of_account(context.runtime, context.tenant, account.provider, account.account_ref)
     # Those that were connected together need not be looked at together for ever.
     raise RetryLaterError("checked", _DAY.total_seconds() * random.uniform(0.95, 1.05))  # noqa: S311 - no secret
 

@@ -93,7 +93,7 @@ class StripeElementsAction(BaseModel):
     type: Literal["stripe_elements"]
     client_secret: str
     publishable_key: str
-    stripe_account: str | None
+    stripe_account: str | None = None
 
 
 NextAction = Annotated[RedirectAction | StripeElementsAction, Field(discriminator="type")]

@@ -160,7 +160,13 @@ def _waits_for_customer(payment: Payment, attempt: PaymentAttempt | None) -> boo
         and payment.captured_minor == 0
         and attempt is not None
         and attempt.status in UNSENT_ATTEMPTS | {AttemptStatus.AWAITING_CUSTOMER}
+        and not _has_lapsed(attempt)
     )
+
+
+def _has_lapsed(attempt: PaymentAttempt) -> bool:
+    """Whether the provider lets nobody pay it any more, though nobody has asked it since."""
+    return attempt.expires_at is not None and attempt.expires_at <= clock.now()
 
 
 async def lock_opening(session: TenantSession, payable_id: UUID) -> None:
@@ -289,4 +295,4 @@ async def list_payments(
 def next_action_of(payment: Payment, attempt: PaymentAttempt) -> dict[str, str] | None:
     """What the customer has to do now, or None."""
     waits = payment.status == PaymentStatus.REQUIRES_ACTION and attempt.status == AttemptStatus.AWAITING_CUSTOMER
-    return attempt.next_action if waits else None
+    return attempt.next_action if waits and not _has_lapsed(attempt) else None

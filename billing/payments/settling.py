@@ -36,12 +36,14 @@ GONE_AFTER = timedelta(minutes=15)
 class Reading:
     """What the provider holds true of a payment's attempts, read outside any transaction.
 
-    ``gone``: attempts whose orders it does not keep any more (PayPal forgets what nobody approved).
+    ``gone``: attempts whose orders it does not keep any more (PayPal forgets what nobody approved). ``is_whole``: money
+    that was here already was read again, too, so what was for somebody to look at is judged anew.
     """
 
     payment_id: UUID
     snapshots: Sequence[tuple[UUID, Snapshot]]
     gone: Sequence[UUID] = ()
+    is_whole: bool = False
 
 
 async def read_provider(
@@ -73,7 +75,7 @@ async def read_provider(
         except ObjectNotFoundError as error:
             require_gone(attempt, error)
             gone.append(attempt.id)
-    return Reading(payment_id, snapshots, gone)
+    return Reading(payment_id, snapshots, gone, is_whole=with_captured)
 
 
 def require_gone(attempt: PaymentAttempt, error: ObjectNotFoundError) -> None:
@@ -113,6 +115,8 @@ async def apply_reading(session: TenantSession, reading: Reading) -> Payment:
     attempts = await payments.list_attempts(payment.id)
     by_id = {attempt.id: attempt for attempt in attempts}
     has_settled = False
+    if reading.is_whole:
+        payment.review_reason = None
     for attempt_id in reading.gone:
         _note_gone(by_id[attempt_id])
     for attempt_id, snapshot in reading.snapshots:

@@ -7,7 +7,7 @@ from billing.accounts.models import ParkedEvent
 from billing.providers.port import InvalidSignatureError, VerifiedEvent
 from billing.providers.stripe.events import event_of
 from billing.webhooks.errors import ParkedEventDecidedError, WebhookBytesGoneError
-from billing.webhooks.receiving import PLATFORM_OWNER, store_event
+from billing.webhooks.receiving import PLATFORM_OWNER, of_its_mode, store_event
 from billing.webhooks.repository import ASSIGNED, IGNORED, WAITING, SwitchboardRepository
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession
@@ -36,7 +36,10 @@ async def assign_parked(runtime: Runtime, tenant: TenantContext, parked_id: UUID
     """
     async with runtime.database.platform() as platform:
         parked = await get_parked(platform, parked_id)
+        account = await SwitchboardRepository(platform).find_account(parked.provider, str(parked.account_ref))
     event, body = _open(runtime.vault, parked)
+    if account is not None:
+        event = of_its_mode(event, account)
     async with runtime.database.tenant(tenant) as session:
         await store_event(session, runtime, parked.provider, event, body)
     async with runtime.database.platform() as platform:

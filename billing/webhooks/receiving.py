@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
+from billing.accounts.models import ProviderAccount
 from billing.accounts.repository import AccountRepository
 from billing.payments.errors import MethodNotOfferedError, ProviderUnavailableError
 from billing.providers.port import InvalidSignatureError, PaymentProvider, ProviderError, VerifiedEvent
@@ -16,6 +17,7 @@ from billing.providers.registry import provider_for
 from billing.webhooks.errors import InvalidWebhookSignatureError
 from billing.webhooks.events import PROVIDER_EVENT_RECEIVED
 from billing.webhooks.repository import InboxRepository, SwitchboardRepository
+from tenants.registry.errors import PracticeNotFoundError
 from tenants.registry.service import TenantDirectory
 from tenants.settings.service import NEEDS_ACCOUNT
 from todoenbalance.kit.database import TenantSession
@@ -93,17 +95,27 @@ async def receive_account_event(
     """
     async with runtime.database.platform() as session:
         account = await SwitchboardRepository(session).find_account(provider_name, str(event.account_ref))
-        if account is None:
-            sealed = runtime.vault.encrypt(body.decode("utf-8", "replace"), tenant_key=PLATFORM_OWNER)
+    try:
+        tenant = await directory.get_by_key(account.tenant_key) if account is not None else None
+    except PracticeNotFoundError:  # it is gone, and its money is not: somebody must look
+        tenant = None
+    if account is None or tenant is None:
+        sealed = runtime.vault.encrypt(body.decode("utf-8", "replace"), tenant_key=PLATFORM_OWNER)
+        async with runtime.database.platform() as session:
             await SwitchboardRepository(session).park_once(provider_name, event, body=sealed)
-            _log.error("webhook_parked", provider=provider_name, event_type=event.event_type)
-            return False
-    # Stripe tells of test payments at the address for real ones, too: such an event is kept and does nothing.
-    if event.is_live is not None and event.is_live != (account.mode == PaymentMode.LIVE):
-        event = replace(event, is_known=False)
-    tenant = await directory.get_by_key(account.tenant_key)
+        _log.error("webhook_parked", provider=provider_name, event_type=event.event_type)
+        return False
     async with runtime.database.tenant(tenant) as session:
-        return await store_event(session, runtime, provider_name, event, body) is not None
+        return await store_event(session, runtime, provider_name, of_its_mode(event, account), body) is not None
+
+
+def of_its_mode(event: VerifiedEvent, account: ProviderAccount) -> VerifiedEvent:
+    """The event, as one that does nothing where it is of the other mode than its account.
+
+    Stripe tells of test payments at the address for real ones, too.
+    """
+    is_other = event.is_live is not None and event.is_live != (account.mode == PaymentMode.LIVE)
+    return replace(event, is_known=False) if is_other else event
 
 
 async def store_event(

@@ -155,7 +155,7 @@ class StripeProvider:
                 "type": "stripe_elements",
                 "client_secret": intent["client_secret"],
                 "publishable_key": self._publishable_key(),
-                "stripe_account": str(self._access.account_ref) if self._is_connected else "",
+                **({"stripe_account": str(self._access.account_ref)} if self._is_connected else {}),
             },
             expires_at=request.expires_at,
         )
@@ -198,7 +198,9 @@ class StripeProvider:
         disputes = (
             await self._list(self._api.client.v1.disputes.list, charge=charge["id"]) if charge.get("disputed") else ()
         )
-        return snapshot_of(order, refunds, disputes, await self._fee_object(charge) if refunds else None)
+        snapshot = snapshot_of(order, refunds, disputes, await self._fee_object(charge) if refunds else None)
+        # An account with its own keys knows nothing of our fee: it is noted here and invoiced by the month.
+        return snapshot if self._is_connected else replace(snapshot, fee_minor=None, fee_returned_minor=None)
 
     async def _order(self, provider_ref: str) -> dict[str, Any]:
         v1 = self._api.client.v1
