@@ -110,7 +110,7 @@ async def _render(
         "consent": consent_sentence(page.tenant.name, page.locale) if account is not None else None,
         "told": page.t(told) if told is not None else None,
         "told_tag": tag,
-        "problem": sentence,
+        "sentence": sentence,
     }
     if problem is not None:
         return page.render_refused("cards.html", form, problem, **values)

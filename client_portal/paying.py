@@ -49,9 +49,7 @@ async def start_paying_for(page: ClientPage, here: str, method: str, what: Mappi
             },
         )
         # In the language of this page: what a client agrees to is kept in the words that they read.
-        payment = await checkout.start_checkout(
-            page.runtime, page.tenant, page.client.id, wanted, locale=page.locale
-        )
+        payment = await checkout.start_checkout(page.runtime, page.tenant, page.client.id, wanted, locale=page.locale)
     except ProblemError as problem:
         return see_other(f"{here}?problem={problem.code}")
     if not isinstance(payment.next_action, RedirectAction):
