@@ -14,6 +14,7 @@ from billing.packages.errors import NoCreditLeftError, PackageExpiredError, Pack
 from billing.packages.services.credits import list_usable, uses_of
 from billing.payments.errors import AlreadyPaidError, MethodNotOfferedError, ProviderUnavailableError
 from client_portal.booking import read_choice, read_day, read_instant, render_times
+from client_portal.cards import offer_card
 from client_portal.page import ClientPage, SignedIn
 from client_portal.paying import settle_payments, start_paying
 from client_portal.terms import terms_now
@@ -40,6 +41,7 @@ from scheduling.appointments.services.balances import PAYABLE, cost_minor, find_
 from scheduling.appointments.services.exporting import export_appointment
 from scheduling.appointments.services.quoting import quote_cancellation, refusal_to_move
 from scheduling.appointments.services.reading import effective_status
+from scheduling.appointments.terms import Terms
 from scheduling.catalogue.service import get_offered_service
 from scheduling.checkout.credit import pay_with_credit
 from scheduling.checkout.endpoints import CreditPayment
@@ -121,6 +123,8 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
     can_pay_rest = view.status in PAYABLE and standing.balance > 0
     usable = await _usable_credits(page, row)
     online = [one for one in method_choices(page, methods) if one[0] != "offline"]
+    terms = terms_now(page, row, await quote_cancellation(page.session, row))
+    card = await offer_card(page, Terms.of(row).no_show_fee_minor, row.currency, methods)
     known = _PROBLEMS.get(problem)
     if problem == MethodNotOfferedError.code:
         sentence: str | None = page.t("Choose one of the ways to pay.")
@@ -135,7 +139,8 @@ async def _render(page: ClientPage, row: Appointment, *, problem: str = "") -> R
         has_tried=any(payment.method != "offline" for payment in payments),
         methods=method_choices(page, methods),
         form=page.blank_form(method=methods[0] if methods else None),
-        terms=terms_now(page, row, await quote_cancellation(page.session, row)),
+        terms=[*terms, *card.told] if terms else [],
+        card=card,
         offer_entry=await find_offered_entry(page.session, row.id) if view.is_offer else None,
         fee_minor=row.no_show_fee_minor,
         documents=await list_of_payments(page.session, [one.id for one in payments]),
@@ -183,7 +188,7 @@ async def pay(page: SignedIn, appointment_id: UUID) -> Response:
     await _own(page, appointment_id)
     wanted = form.get("purpose")
     purpose = Purpose(wanted) if wanted in list(Purpose) else Purpose.BOOKING
-    return await start_paying(page, appointment_id, form.get("method"), purpose)
+    return await start_paying(page, appointment_id, form, purpose)
 
 
 @router.get("/{appointment_id}/return")

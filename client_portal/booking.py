@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from billing.checkout.schemas import Purpose
 from billing.discounts.service import MAX_CODE
 from billing.providers.offline import NAME as OFFLINE
+from client_portal.cards import offer_card
 from client_portal.page import SignedIn, Visitor, VisitorPage
 from client_portal.paying import start_paying
 from client_portal.terms import terms_before
@@ -237,6 +239,8 @@ async def _render_confirmation(
     if methods and problem is None:
         names = ("key", "location_kind", "discount_code")
         form = page.blank_form(**{name: form.get(name) for name in names}, method=methods[0], package_purchase_id="")
+    terms = Terms.offered(service, settings)
+    card = await offer_card(page, terms.no_show_fee_minor, service.currency, methods)
     values: dict[str, Any] = {
         "service": service,
         "practitioner": practitioner,
@@ -255,7 +259,8 @@ async def _render_confirmation(
         "packages": package_choices(page, quoted) if cost.cost_minor else [],
         "is_deposit": service.deposit_minor is not None,
         "hold_minutes": settings.hold_minutes,
-        "terms": terms_before(page, Terms.offered(service, settings), service.currency, has_price=price_minor > 0),
+        "terms": [*terms_before(page, terms, service.currency, has_price=price_minor > 0), *card.told],
+        "card": card,
         "needs_approval": service.requires_approval,
         "may_repeat": service.capacity is None and (not due or service.requires_approval or OFFLINE in methods),
         "for_whom": await for_whom_choices(page),
@@ -346,7 +351,7 @@ async def book(page: SignedIn, service_id: UUID) -> Response:
         return await _render_confirmation(page, wish, form, problem)
     if not due:
         return see_other(f"/appointments/{appointment_id}")
-    return await start_paying(page, appointment_id, form.get("method"))
+    return await start_paying(page, appointment_id, form, Purpose.BOOKING)
 
 
 async def _book_once(page: SignedIn, key: str, body: BookingRequest, *, assigned: bool) -> tuple[UUID, bool]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from starlette.responses import Response
 
+from billing.cards.service import has_cards_page
 from client_portal.sentences import SENTENCES
 from tenants.accounts.auth import fresh_within
 from tenants.accounts.models import AccountKind, Client
@@ -47,6 +48,7 @@ class VisitorPage(Page):
         self.signed_in = signed_in
         self.client = signed_in.account if signed_in else None
         self.unaccepted_policy: Policy | None = None
+        self.has_cards_page = False
 
     @property
     def tenant(self) -> TenantContext:
@@ -130,6 +132,8 @@ async def client_page(visitor: Visitor) -> ClientPage:
         raise SeeOtherError(with_next("/sign-in", visitor.request))
     page = ClientPage(visitor.request, visitor.runtime, visitor.session, visitor.signed_in)
     page.unaccepted_policy = visitor.unaccepted_policy
+    if page.request.url.path.startswith("/account"):  # where the account's navigation is
+        page.has_cards_page = await has_cards_page(page.session, page.runtime.settings, page.client.id)
     return page
 
 

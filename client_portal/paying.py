@@ -6,23 +6,28 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from billing.cards.service import METHOD as KEEPS_CARDS
 from billing.checkout import service as checkout
 from billing.checkout.schemas import PaymentCreate, Purpose, RedirectAction
 from billing.payments.models import PaymentStatus
 from client_portal.page import ClientPage
 from client_portal.views import payments_of
 from todoenbalance.kit.errors import ProblemError
+from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.guard import own_origin
 from todoenbalance.kit.pages.redirects import see_other
 
 _UNDECIDED = (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING)
 
 
-async def start_paying(
-    page: ClientPage, appointment_id: UUID, method: str, purpose: Purpose = Purpose.BOOKING
-) -> Response:
-    """Begin to pay for an appointment. Whatever goes wrong, its page says how things stand and offers to try again."""
-    wanted = {"appointment_id": appointment_id, "purpose": purpose}
+async def start_paying(page: ClientPage, appointment_id: UUID, form: Form, purpose: Purpose) -> Response:
+    """Begin to pay for an appointment. Whatever goes wrong, its page says how things stand and offers to try again.
+
+    ``form``: the way to pay, and whether the card may be kept, which says nothing where another way was chosen.
+    """
+    method = form.get("method")
+    keeps_card = method == KEEPS_CARDS and form.get("save_card") == "yes"
+    wanted = {"appointment_id": appointment_id, "purpose": purpose, "save_card": keeps_card}
     return await start_paying_for(page, f"/appointments/{appointment_id}", method, wanted)
 
 
@@ -43,15 +48,16 @@ async def start_paying_for(page: ClientPage, here: str, method: str, what: Mappi
                 "cancel_url": here,
             },
         )
-        payment = await checkout.start_checkout(page.runtime, page.tenant, page.client.id, wanted)
+        # In the language of this page: what a client agrees to is kept in the words that they read.
+        payment = await checkout.start_checkout(page.runtime, page.tenant, page.client.id, wanted, locale=page.locale)
     except ProblemError as problem:
         return see_other(f"{here}?problem={problem.code}")
     if not isinstance(payment.next_action, RedirectAction):
         return see_other(here)
-    return _leave(page, payment.next_action.url)
+    return leave(page, payment.next_action.url)
 
 
-def _leave(page: ClientPage, url: str) -> Response:
+def leave(page: ClientPage, url: str, template: str = "leaving.html") -> Response:
     """Straight there on this host; to another one over a page of ours.
 
     Browsers hold the redirect that answers a form to ``form-action`` (CSP 3, 6.4.1), which names this host alone.
@@ -59,7 +65,7 @@ def _leave(page: ClientPage, url: str) -> Response:
     parts = urlsplit(url)
     if f"{parts.scheme}://{parts.netloc}" == own_origin(page.request, page.runtime.settings):
         return see_other(url)
-    return page.render("leaving.html", url=url, host=parts.hostname)
+    return page.render(template, url=url, host=parts.hostname)
 
 
 async def settle_payments(page: ClientPage, payable_id: UUID) -> bool:

@@ -15,6 +15,7 @@ SENTENCES = {
     "beyond_horizon": _("So far ahead nothing can be booked yet."),
     "no_such_day": _("None of these days of the week comes in the days that you chose."),
     "practitioner_id.not_offered": _("Choose one of the practitioners."),
+    "consent.needed": _("A card is kept only if you agree to it."),
     "understood": _("Tick this box to go on."),
     "unknown_dependant": _("Choose one of the people you book for."),
     "birth_date.value_error": _("Write a day since 1900 that is not to come."),

@@ -19,6 +19,7 @@ from admin_portal.pages.history_words import history_lines
 from admin_portal.pages.page import SignedIn, StaffPage
 from admin_portal.pages.payments import KIND_WORDS
 from billing.accounts.overview import has_account
+from billing.cards.service import find_chargeable, has_cards_page
 from billing.packages.services.credits import list_usable
 from billing.payments.models import Payment
 from billing.payments.receipts import ReceiptKind
@@ -34,6 +35,7 @@ from scheduling.appointments.services.balances import PAYABLE, Standing, find_st
 from scheduling.appointments.services.confirming import ConfirmOutcome
 from scheduling.appointments.services.quoting import quote_cancellation
 from scheduling.appointments.services.reading import awaits_approval, effective_status
+from scheduling.appointments.terms import Terms
 from scheduling.catalogue.schemas import LocationKind
 from scheduling.catalogue.service import (
     find_practitioner_of_staff,
@@ -265,6 +267,7 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
         "email": (await get_client(page.session, row.client_id)).email,
         "payments": payments,
         "standing": standing,
+        "kept_card": await _kept_card(page, row),
         "receipt": page.blank_form(kind=ReceiptKind.CASH),
         "kinds": [(kind.value, page.t(words)) for kind, words in KIND_WORDS.items()],
         "can_receive": page.may(Permission.RECORD_PAYMENTS)
@@ -288,6 +291,17 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
     if problem is not None:
         return page.render_refused("appointment.html", form, problem, **values)
     return page.render("appointment.html", form=form, **values)
+
+
+async def _kept_card(page: StaffPage, row: Appointment) -> str | None:
+    """The client's card for this appointment's no-show fee, in words; None where it has none, or nobody keeps cards."""
+    settings = page.runtime.settings
+    if not page.may(Permission.VIEW_PAYMENTS) or not Terms.of(row).no_show_fee_minor:
+        return None
+    if not await has_cards_page(page.session, settings, row.client_id):
+        return None
+    card = await find_chargeable(page.session, settings, row.client_id)
+    return card.label if card is not None else page.t("None kept")
 
 
 async def _packages(page: StaffPage, row: Appointment, standing: Standing | None) -> list[tuple[str, str]]:

@@ -29,15 +29,24 @@ _log = get_logger("billing.cards")
 
 
 async def start_card(
-    runtime: Runtime, tenant: TenantContext, client_id: UUID, locale: str, return_url: str, cancel_url: str
+    runtime: Runtime,
+    tenant: TenantContext,
+    client_id: UUID,
+    locale: str,
+    return_url: str,
+    cancel_url: str,
+    *,
+    card_id: UUID | None = None,
 ) -> SavedCard:
     """Write the client's consent down and open the provider's page; ``next_url`` is its address.
 
-    Both addresses are the practice's own, checked by the caller. Raises
-    :class:`~billing.cards.errors.CardsNotKeptError`, :class:`ProviderUnavailableError`.
+    Both addresses are the practice's own, checked by the caller; ``card_id`` is a new id for the card, where they are
+    to name it. Raises :class:`~billing.cards.errors.CardsNotKeptError`, :class:`ProviderUnavailableError`.
     """
     async with runtime.database.tenant(tenant) as session:
-        card = await service.begin_alone(session, runtime.settings, client_id, locale, return_url, cancel_url)
+        card = await service.begin_alone(
+            session, runtime.settings, client_id, locale, return_url, cancel_url, card_id=card_id
+        )
     try:
         return await _ask(runtime, tenant, card)
     except (ProviderError, MethodNotOfferedError) as error:

@@ -59,3 +59,8 @@ class SavedCard(TenantBase):
     removed_because: Mapped[str | None] = mapped_column(String(20))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    @property
+    def label(self) -> str:
+        """What its owner knows it by: ``visa ···· 4242``."""
+        return f"{self.brand} ···· {self.last_four}"

@@ -50,6 +50,13 @@ async def find_chargeable(session: TenantSession, settings: Settings, client_id:
     return card if card is not None and account is not None and card.account_id == account.id else None
 
 
+async def has_cards_page(session: TenantSession, settings: Settings, client_id: UUID) -> bool:
+    """Whether there is anything to see or do about cards: the practice keeps them, or this client's is kept."""
+    if await find_keeping_account(session, settings) is not None:
+        return True
+    return await CardRepository(session).find_active(client_id) is not None
+
+
 async def get_card(session: TenantSession, card_id: UUID, *, client_id: UUID | None = None) -> SavedCard:
     """One card; with ``client_id`` of that client only. Raises :class:`NotFoundError`."""
     card = await CardRepository(session).find(card_id)
@@ -70,11 +77,18 @@ async def begin_with_payment(
     session: TenantSession, client_id: UUID, account_id: UUID, payment_id: UUID, locale: str
 ) -> SavedCard:
     """Write down that the client agreed to have the card of a payment kept."""
-    return await _begin(session, client_id, account_id, locale, payment_id=payment_id)
+    return await _begin(session, client_id, account_id, locale, id=new_id(), payment_id=payment_id)
 
 
 async def begin_alone(
-    session: TenantSession, settings: Settings, client_id: UUID, locale: str, return_url: str, cancel_url: str
+    session: TenantSession,
+    settings: Settings,
+    client_id: UUID,
+    locale: str,
+    return_url: str,
+    cancel_url: str,
+    *,
+    card_id: UUID | None = None,
 ) -> SavedCard:
     """The same without a payment; whether it was given is looked at soon, however the client comes back.
 
@@ -83,7 +97,8 @@ async def begin_alone(
     account = await find_keeping_account(session, settings)
     if account is None:
         raise CardsNotKeptError
-    card = await _begin(session, client_id, account.id, locale, return_url=return_url, cancel_url=cancel_url)
+    ways_back = {"return_url": return_url, "cancel_url": cancel_url}
+    card = await _begin(session, client_id, account.id, locale, id=card_id or new_id(), **ways_back)
     await publish(session, CARD_CHECK, {"card_id": str(card.id)}, run_at=clock.now() + FIRST_CHECK)
     return card
 
@@ -93,7 +108,6 @@ async def _begin(
 ) -> SavedCard:
     now = clock.now()
     card = SavedCard(
-        id=new_id(),
         client_id=client_id,
         account_id=account_id,
         status=CardStatus.PENDING,

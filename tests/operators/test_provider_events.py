@@ -11,16 +11,20 @@ import stripe
 from pydantic import SecretStr
 from sqlalchemy import delete, select
 
-from billing.accounts.models import ParkedEvent, ProviderAccount
+from billing.accounts.claims import claim_account
+from billing.accounts.events import PAYMENT_ACCOUNT_CHECK
+from billing.accounts.models import AccountKind, ParkedEvent, ProviderAccount
 from billing.payments.models import SandboxOrder
 from billing.webhooks.receiving import receive_webhook
 from tests.conftest import HttpFactory
 from tests.support.checkout import Desk, make_desk
+from tests.support.connected_accounts import add_account
 from tests.support.operators import make_operator
 from tests.support.pages import HTML, assert_sober, sign_in, submit
 from tests.support.problems import assert_problem
 from todoenbalance.kit import clock
 from todoenbalance.kit.inbox.models import ProviderEvent
+from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, StripeSettings
 from todoenbalance.kit.tenancy import TenantContext
@@ -171,6 +175,33 @@ class TestConnect:
         assert event.body == {}
         assert event.raw is not None
         assert b"ch_1" not in event.raw.encode()
+
+    async def test_what_was_parked_is_the_practices_once_the_account_is(self, desk: Desk, http: HttpFactory) -> None:
+        account = f"acct_{secrets.token_hex(6)}"
+        for changes in ({}, {"livemode": True}):
+            body = stripe_event(account, **changes)
+            await http().post("/webhooks/stripe", content=body, headers=signed(body))
+        assert [one.status for one in await parked(desk.runtime, account)] == ["waiting", "waiting"]
+        await claim_account(desk.runtime, desk.practice, "stripe", account, "test")
+        row = await add_account(desk.runtime, desk.practice, "stripe", AccountKind.CONNECT, account)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            await publish(session, PAYMENT_ACCOUNT_CHECK, {"account_id": str(row.id)})
+        await desk.run()
+        assert [one.status for one in await parked(desk.runtime, account)] == ["assigned", "assigned"]
+        first, of_other_mode = await inbox(desk)
+        assert (first.object_ref, of_other_mode.status) == ("ch_1", "ignored")
+
+    async def test_one_of_a_practice_that_is_gone_is_parked(self, runtime: Runtime, http: HttpFactory) -> None:
+        account = f"acct_{secrets.token_hex(6)}"
+        async with runtime.database.platform() as session:
+            session.add(
+                ProviderAccount(
+                    provider="stripe", account_ref=account, tenant_key="t_gone", mode="test", created_at=clock.now()
+                )
+            )
+        body = stripe_event(account)
+        assert (await http().post("/webhooks/stripe", content=body, headers=signed(body))).status_code == 200
+        assert [one.status for one in await parked(runtime, account)] == ["waiting"]
 
     @pytest.mark.parametrize(
         ("secret", "shift"),

@@ -123,12 +123,27 @@ class TestSaying:
         await change_order(desk, payment, captured_minor=PRICE - 1)
         _, state = await compare(desk)
         assert state.disagreeing == 1
-        async with desk.runtime.database.tenant(desk.practice) as session:
-            row = await session.get_one(type(await desk.payment(payment.id)), payment.id)
-            row.review_reason = None
         await change_order(desk, payment, captured_minor=PRICE)
         _, state = await compare(desk)
         assert state.disagreeing == 0
+
+    async def test_a_refund_at_the_providers_site_while_ours_is_on_its_way_agrees_in_the_end(self, desk: Desk) -> None:
+        payment = await desk.pay(await desk.book())
+        await desk.confirm(payment)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            ours = await request_refund(session, payment.id, PRICE)
+        await change_order(desk, payment, refunded_minor=PRICE, refunds={str(UUID(int=7)): PRICE})
+        _, state = await compare(desk)
+        assert [one.kind for one in state.open] == ["refund_exceeds_captured"]
+        with clock.at(clock.now() + timedelta(hours=1)):
+            await desk.run()  # the provider declines ours: there is nothing left to give back
+            await compare(desk)
+            _, state = await compare(desk)
+        assert state.disagreeing == 0
+        row = await desk.payment(payment.id)
+        assert (row.status, row.refunded_minor, row.refund_pending_minor) == (PaymentStatus.REFUNDED, PRICE, 0)
+        causes = {one.cause: one.status for one in await desk.refunds(payment.id)}
+        assert causes == {ours.cause: RefundStatus.FAILED, "provider": RefundStatus.SUCCEEDED}
 
     async def test_a_provider_that_says_nothing_hides_nothing(self, desk: Desk) -> None:
         payment = await desk.pay(await desk.book())

@@ -131,10 +131,13 @@ class TestReceiving:
         assert (await desk.payment(payment.id)).status == PaymentStatus.SUCCEEDED
         assert await desk.ledger(payment.id) == [("capture", PRICE)]
 
-    async def test_a_suspended_practice_still_hears_of_its_money(self, desk: Desk, http: HttpFactory) -> None:
+    @pytest.mark.parametrize("status", [TenantStatus.SUSPENDED, TenantStatus.CLOSING])
+    async def test_a_practice_that_serves_nobody_still_hears_of_its_money(
+        self, desk: Desk, http: HttpFactory, status: TenantStatus
+    ) -> None:
         payment = await desk.pay(await desk.book())
         async with desk.runtime.database.platform() as session:
-            (await session.get_one(Tenant, desk.practice.id)).status = TenantStatus.SUSPENDED
+            (await session.get_one(Tenant, desk.practice.id)).status = status
         assert (await desk.send_event(http(), payment)).status_code == 200
         await desk.run()
         assert (await desk.payment(payment.id)).status == PaymentStatus.SUCCEEDED

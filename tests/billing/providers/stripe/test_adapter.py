@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +30,8 @@ from billing.providers.port import (
     RefundState,
     StartRequest,
 )
+from billing.checkout.schemas import StripeElementsAction
+from billing.providers.stripe import client
 from billing.providers.stripe.adapter import StripeProvider
 from billing.providers.stripe.client import RETRIES, StripeApi
 from tests.support.connected_accounts import PUBLISHABLE, bring_own_stripe, connect_stripe
@@ -342,9 +346,15 @@ class TestAccounts:
         order, charge = await paid(own, stripe_server)
         for call in stripe_server.requests():
             assert "stripe-account" not in call.headers
-        assert (await own.fetch(order)).fee_minor == 0
+        assert (await own.fetch(order)).fee_minor is None  # nobody there knows of one
         assert not own.capabilities().platform_fee
         assert (await own.refund(refund_of(charge, order, 500, returns_fee=False))).state is RefundState.SUCCEEDED
+
+    async def test_a_form_for_own_keys_names_no_account(self, own: StripeProvider) -> None:
+        action = (await own.start(wanted(flow=Flow.ELEMENTS))).next_action
+        assert action is not None
+        assert "stripe_account" not in action
+        assert StripeElementsAction.model_validate(action).stripe_account is None
 
     async def test_keys_of_the_other_mode_are_refused_before_anything_is_asked(
         self, stripe_side: Runtime, practice: TenantContext, account: PaymentAccount, stripe_server: StripeServer
@@ -422,6 +432,32 @@ class TestTheSdksTraps:
         for text in (caplog.text, repr(provider), repr(caught.value), repr(provider._access)):
             assert PLATFORM_TEST_KEY not in text
             assert intent["client_secret"] not in text
+
+    async def test_the_environment_can_not_make_it_print_answers(self) -> None:
+        """``STRIPE_LOG=debug`` has the SDK print whole answers to stderr, past every logger."""
+        script = "import billing.providers.stripe.client as c, stripe._util as u; u.log_debug('whole answer'); print('ok')"
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", script],
+            env=os.environ | {"STRIPE_LOG": "debug"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert (done.stdout, "whole answer" in done.stderr) == ("ok\n", False)
+
+    async def test_a_silent_stripe_is_given_up(
+        self, provider: StripeProvider, stripe_server: StripeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert client._http(os.getpid())._timeout == client.TIMEOUT_SECONDS
+        monkeypatch.setattr(client._http(os.getpid()), "_timeout", 0.2)
+        stripe_server.faults.delay(2, "/v1/checkout/sessions", times=RETRIES + 1)
+        with pytest.raises(OutcomeUnknownError):
+            await provider.start(wanted())
+
+    def test_a_forked_process_shares_no_connection(self) -> None:
+        assert client._http(os.getpid()) is client._http(os.getpid())
+        assert client._http(os.getpid()) is not client._http(os.getpid() + 1)
 
     async def test_nothing_is_told_about_this_machine(
         self, provider: StripeProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
