@@ -15,6 +15,7 @@ import stripe
 
 from billing.accounts.models import PaymentAccount
 from billing.accounts.service import load_access
+from billing.checkout.schemas import StripeElementsAction
 from billing.providers.port import (
     DeclinedError,
     DisputeState,
@@ -30,7 +31,6 @@ from billing.providers.port import (
     RefundState,
     StartRequest,
 )
-from billing.checkout.schemas import StripeElementsAction
 from billing.providers.stripe import client
 from billing.providers.stripe.adapter import StripeProvider
 from billing.providers.stripe.client import RETRIES, StripeApi
@@ -435,7 +435,9 @@ class TestTheSdksTraps:
 
     async def test_the_environment_can_not_make_it_print_answers(self) -> None:
         """``STRIPE_LOG=debug`` has the SDK print whole answers to stderr, past every logger."""
-        script = "import billing.providers.stripe.client as c, stripe._util as u; u.log_debug('whole answer'); print('ok')"
+        script = (
+            "import billing.providers.stripe.client as c, stripe._util as u; u.log_debug('whole answer'); print('ok')"
+        )
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-c", script],
