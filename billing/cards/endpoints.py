@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from billing.cards import giving, service
 from billing.cards.consent import consent_sentence
@@ -10,8 +10,9 @@ from billing.cards.errors import CardsNotKeptError, ConsentNeededError
 from billing.cards.schemas import CardCreate, CardRead, CardsRead
 from billing.checkout.return_urls import resolve_way_back
 from billing.payments.errors import ProviderUnavailableError
-from tenants.accounts.auth import CurrentClient
+from tenants.accounts.auth import CurrentClient, client_limited
 from todoenbalance.kit.errors import InvalidInputError, NotAuthenticatedError, NotFoundError
+from todoenbalance.kit.ratelimit import PAYMENT
 from todoenbalance.kit.web.dependencies import LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
@@ -34,6 +35,7 @@ async def list_cards(
     "",
     status_code=201,
     responses=responses(ConsentNeededError, CardsNotKeptError, InvalidInputError, ProviderUnavailableError),
+    dependencies=[Depends(client_limited(PAYMENT))],
 )
 async def add_card(
     body: CardCreate,
@@ -54,7 +56,11 @@ async def add_card(
     return CardRead.of(await giving.start_card(runtime, tenant, client.id, locale, return_url, cancel_url))
 
 
-@router.post("/{card_id}/confirm", responses=responses(NotFoundError, ProviderUnavailableError))
+@router.post(
+    "/{card_id}/confirm",
+    responses=responses(NotFoundError, ProviderUnavailableError),
+    dependencies=[Depends(client_limited(PAYMENT))],
+)
 async def confirm_card(
     card_id: UUID, client: CurrentClient, runtime: RuntimeDep, tenant: TenantDep, session: TenantSessionDep
 ) -> CardRead:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from billing.cards.errors import CardsNotKeptError
 from billing.checkout import service
@@ -15,9 +15,10 @@ from billing.payments.errors import (
     MethodNotOfferedError,
     ProviderUnavailableError,
 )
-from tenants.accounts.auth import CurrentClient
+from tenants.accounts.auth import CurrentClient, client_limited
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
 from todoenbalance.kit.idempotency.service import IdempotencyKeyReusedError
+from todoenbalance.kit.ratelimit import PAYMENT
 from todoenbalance.kit.web.dependencies import IdempotencyKeyHeader, LocaleDep, RuntimeDep, TenantDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
@@ -27,6 +28,7 @@ router = APIRouter(prefix="/payments", tags=["payments"])
 @router.post(
     "",
     status_code=service.CREATED,
+    dependencies=[Depends(client_limited(PAYMENT))],
     responses=responses(
         NotFoundError,
         HoldExpiredError,
@@ -65,7 +67,11 @@ async def read_payment(payment_id: UUID, client: CurrentClient, session: TenantS
     return await service.get_own_payment(session, client.id, payment_id)
 
 
-@router.post("/{payment_id}/confirm", responses=responses(NotFoundError, ProviderUnavailableError))
+@router.post(
+    "/{payment_id}/confirm",
+    responses=responses(NotFoundError, ProviderUnavailableError),
+    dependencies=[Depends(client_limited(PAYMENT))],
+)
 async def confirm_payment(
     payment_id: UUID, client: CurrentClient, runtime: RuntimeDep, tenant: TenantDep, session: TenantSessionDep
 ) -> PaymentRead:

@@ -45,7 +45,10 @@ class DisputeRepository:
         )
         return list((await self._session.scalars(statement)).all())
 
-    async def find_refund(self, payment_id: UUID, provider_ref: str) -> Refund | None:
-        """The refund that stands for a lost dispute, or None."""
-        statement = select(Refund).where(Refund.payment_id == payment_id, Refund.provider_ref == provider_ref)
-        return (await self._session.scalars(statement)).one_or_none()
+    async def list_refunds(self, payment_id: UUID, provider_ref: str) -> Sequence[Refund]:
+        """The refunds that stand for a lost dispute, oldest first: one, or parts that were entered later."""
+        is_part = Refund.provider_ref.startswith(f"{provider_ref}#", autoescape=True)
+        statement = select(Refund).where(
+            Refund.payment_id == payment_id, (Refund.provider_ref == provider_ref) | is_part
+        )
+        return (await self._session.scalars(statement.order_by(Refund.id))).all()

@@ -76,12 +76,13 @@ async def _follow(
     dispute.provider_status, dispute.evidence_due_by = one.provider_status[:60], one.evidence_due_by
     dispute.amount_minor, dispute.is_withdrawn = one.amount_minor, one.is_withdrawn
     dispute.updated_at = clock.now()
+    # A loss is looked at again each time: a refund that was under way may have left nothing to book, and then failed.
+    if DisputeState.LOST in (one.state, before):
+        await _book_loss(session, disputes, payment, dispute, is_lost=one.state is DisputeState.LOST)
     if one.state == before:
         return
     is_closed = one.state not in UNDECIDED
     dispute.closed_at = clock.now() if is_closed else None
-    if DisputeState.LOST in (one.state, before):
-        await _book_loss(session, disputes, payment, dispute, is_lost=one.state is DisputeState.LOST)
     if is_closed:
         await publish(session, DISPUTE_CLOSED, {"dispute_id": str(dispute.id)})
 
@@ -89,30 +90,46 @@ async def _follow(
 async def _book_loss(
     session: TenantSession, disputes: DisputeRepository, payment: Payment, dispute: Dispute, *, is_lost: bool
 ) -> None:
-    """Enter what a lost dispute took, or take it out again should the loss be reversed later."""
+    """Enter what a lost dispute took and is not entered yet, or take it out again should the loss be reversed later."""
     payment.disputed_minor = 0  # decided; the caller sums the undecided ones up afterwards
-    refund = await disputes.find_refund(payment.id, dispute.provider_ref)
-    if refund is None:
-        left = payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
-        amount = min(dispute.amount_minor, left)
-        if not is_lost or amount <= 0:
-            return
-        refund = Refund(
-            id=new_id(),
-            payment_id=payment.id,
-            amount_minor=amount,
-            status=RefundStatus.PENDING,
-            cause=RefundCause.DISPUTE,
-            provider_ref=dispute.provider_ref,
-            requested_by_kind="provider",
-            fee_returned_minor=0,
-            created_at=clock.now(),
-        )
-        payment.refund_pending_minor += amount
-        disputes.add(refund)
-        await disputes.flush()  # the line of the books refers to it
-    state = RefundState.SUCCEEDED if is_lost else RefundState.FAILED
-    await settle_row(session, payment, refund, RefundResult(state, dispute.provider_ref, dispute.provider_status))
+    rows = await disputes.list_refunds(payment.id, dispute.provider_ref)
+    if not is_lost:
+        for row in rows:
+            await _settle(session, payment, dispute, row, RefundState.FAILED)
+        return
+    for row in rows:
+        if row.status == RefundStatus.FAILED and row.amount_minor <= _left(payment):
+            await _settle(session, payment, dispute, row, RefundState.SUCCEEDED)
+    booked = sum(row.amount_minor for row in rows if row.status != RefundStatus.FAILED)
+    missing = min(dispute.amount_minor - booked, _left(payment))
+    if missing <= 0:
+        return
+    part = Refund(
+        id=new_id(),
+        payment_id=payment.id,
+        amount_minor=missing,
+        status=RefundStatus.PENDING,
+        cause=RefundCause.DISPUTE,
+        provider_ref=f"{dispute.provider_ref}#{len(rows)}" if rows else dispute.provider_ref,
+        requested_by_kind="provider",
+        fee_returned_minor=0,
+        created_at=clock.now(),
+    )
+    payment.refund_pending_minor += missing
+    disputes.add(part)
+    await disputes.flush()  # the line of the books refers to it
+    await _settle(session, payment, dispute, part, RefundState.SUCCEEDED)
+
+
+async def _settle(
+    session: TenantSession, payment: Payment, dispute: Dispute, refund: Refund, state: RefundState
+) -> None:
+    result = RefundResult(state, str(refund.provider_ref), dispute.provider_status)
+    await settle_row(session, payment, refund, result)
+
+
+def _left(payment: Payment) -> int:
+    return payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
 
 
 async def get_dispute(session: TenantSession, dispute_id: UUID) -> Dispute:

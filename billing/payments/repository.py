@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 
 from billing.payments.models import AttemptStatus, LedgerEntry, Payment, PaymentAttempt, Refund
 from todoenbalance.kit.database import TenantSession
@@ -42,11 +42,12 @@ class PaymentRepository:
 
     async def find_by_event(self, provider: str, object_ref: str | None, attempt_id: UUID | None) -> Payment | None:
         """The payment that an event is about: by its order or charge, else by the attempt that it echoes; or None."""
-        for condition in (
-            PaymentAttempt.provider_ref == object_ref,
-            PaymentAttempt.charge_ref == object_ref,
-            PaymentAttempt.id == attempt_id,
-        ):
+        conditions: list[ColumnElement[bool]] = []
+        if object_ref is not None:  # compared with None it would find what was never sent
+            conditions += [PaymentAttempt.provider_ref == object_ref, PaymentAttempt.charge_ref == object_ref]
+        if attempt_id is not None:
+            conditions.append(PaymentAttempt.id == attempt_id)
+        for condition in conditions:
             statement = (
                 select(Payment)
                 .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)

@@ -1,5 +1,6 @@
 """The command line: what a person or a program reads, and exactly one line when something is wrong."""
 
+import asyncio
 import io
 import json
 import sys
@@ -7,10 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import update
 
+from billing.payments.models import SandboxOrder
+from tests.support.checkout import PRICE, Desk, make_desk
 from todoenbalance.cli import _run
 from todoenbalance.devstack.errors import DevstackError, describe
+from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, get_settings
+from todoenbalance.kit.tenancy import TenantContext
 
 OWNER = ("--owner-email", "o@example.com", "--owner-first-name", "Olga", "--owner-last-name", "Sol")
 
@@ -192,3 +198,37 @@ class TestTenants:
         outcome = run("tenant", "suspend", "nope", "--reason", "x")
         assert outcome.status == 1
         assert outcome.is_one_line
+
+
+class TestReconciling:
+    @pytest.fixture(autouse=True)
+    def _served(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TODOENBALANCE_ENVIRONMENT", "test")
+        monkeypatch.setenv("TODOENBALANCE_PUBLIC_PORT", "8000")
+        for name in ("database_url", "redis_url", "secret_keys"):
+            monkeypatch.setenv(f"TODOENBALANCE_{name.upper()}", getattr(settings, name).get_secret_value())
+
+    def _reconcile(self, run: Run, desk: Desk, *more: str) -> Outcome:
+        return run("billing", "reconcile", "--tenant", desk.practice.slug, *more)
+
+    async def test_it_mends_says_what_disagrees_and_fails_then(
+        self, run: Run, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        desk = await make_desk(runtime, practice)
+        payment = await desk.pay(await desk.book())  # a closed tab, and a webhook that never came
+        done = await asyncio.to_thread(self._reconcile, run, desk, "--json")
+        report = json.loads(done.out)
+        assert (done.status, report["ok"], report["practices"][0]["mended"]) == (0, True, 1)
+        order = await desk.order_of(payment)
+        async with runtime.database.tenant(practice) as session:
+            await session.execute(
+                update(SandboxOrder).where(SandboxOrder.id == order.id).values(captured_minor=PRICE - 1)
+            )
+        done = await asyncio.to_thread(self._reconcile, run, desk)
+        assert done.status == 1
+        assert done.out == f"{practice.slug}: 1 compared, 0 mended, 0 unreadable, 1 that disagree\n"
+
+    async def test_a_practice_that_is_not_there_is_one_line(self, run: Run) -> None:
+        done = await asyncio.to_thread(run, "billing", "reconcile", "--tenant", "nobody-here")
+        assert done.status == 1
+        assert done.is_one_line

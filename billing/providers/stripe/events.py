@@ -156,7 +156,10 @@ def _may_be_ours(event_type: str, thing: Mapping[str, Any]) -> bool:
 def _object_ref(subject: EventSubject, event_type: str, thing: Mapping[str, Any]) -> str | None:
     """The session or intent that an event is about; the charge, where it is about a charge, a refund or a dispute."""
     is_about_charge = subject is EventSubject.PAYMENT and event_type.startswith(("charge.", "refund."))
-    found = thing.get("charge") if is_about_charge and "charge" in thing else thing.get("id")
+    found = thing.get("id")
+    if is_about_charge and "charge" in thing:
+        # It may be null; then the intent, which is the order itself where a form was paid.
+        found = thing["charge"] or thing.get("payment_intent")
     return found[:255] if isinstance(found, str) else None
 
 

@@ -54,6 +54,7 @@ LINK = Policy("link", "Tokens of mailed links tried", "30/minute;300/hour")
 OAUTH = Policy("oauth", "Steps of signing in with Google or Facebook", "30/minute;300/hour")
 BOOKING = Policy("booking", "Appointments booked", per_account="20/minute;100/hour")
 DISCOUNT = Policy("discount", "Prices asked for and discount codes tried", "60/minute;600/hour", "30/minute;200/hour")
+PAYMENT = Policy("payment", "Payments begun, and asked about at their provider", per_account="60/minute;600/hour")
 AVAILABILITY = Policy("availability", "Free times asked for", "300/minute;6000/hour")
 CALENDAR = Policy(
     "calendar",
@@ -62,7 +63,7 @@ CALENDAR = Policy(
     "30/minute;300/hour",
 )
 
-POLICIES = (LOGIN, SECOND_FACTOR, REGISTER, MAIL, LINK, OAUTH, BOOKING, DISCOUNT, AVAILABILITY, CALENDAR)
+POLICIES = (LOGIN, SECOND_FACTOR, REGISTER, MAIL, LINK, OAUTH, BOOKING, DISCOUNT, PAYMENT, AVAILABILITY, CALENDAR)
 """All of them; the docs show this table."""
 
 

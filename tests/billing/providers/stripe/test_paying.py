@@ -9,15 +9,16 @@ from sqlalchemy import select, update
 
 from billing.accounts.models import PaymentAccount
 from billing.checkout.schemas import PaymentCreate, PaymentRead, RedirectAction, StripeElementsAction
-from billing.checkout.service import start_checkout
+from billing.checkout.service import get_own_payment, start_checkout
 from billing.disputes.service import list_disputes
 from billing.payments.errors import AmountNotAcceptedError, MethodNotOfferedError, ProviderUnavailableError
 from billing.payments.models import AttemptStatus, PaymentAttempt, PaymentStatus, RefundStatus
+from billing.payments.repository import PaymentRepository
 from billing.payments.service import latest_attempt
 from billing.payments.settling import settle
 from billing.providers.port import Flow
 from billing.providers.stripe.client import RETRIES
-from billing.providers.stripe.events import read_event
+from billing.providers.stripe.events import event_of, read_event
 from billing.reconciliation.service import read_state, reconcile
 from billing.refunds.errors import PaymentNotRefundableError
 from billing.refunds.service import request_refund
@@ -26,14 +27,17 @@ from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.catalogue.models import Service
 from tenants.registry.service import TenantDirectory
 from tests.conftest import HttpFactory
-from tests.support.checkout import PRICE, Desk
-from tests.support.connected_accounts import CONNECT_SECRET
+from tests.support.checkout import PRICE, Desk, make_desk
+from tests.support.connected_accounts import CONNECT_SECRET, bring_own_stripe
 from tests.support.events import run_due_events
 from tests.support.mails import mails_of
+from tests.support.platform_fees import make_plan, put_on_plan
 from tests.support.practices import make_staff_member
 from tests.support.providers.stripe.sessions import Outcome
 from tests.support.providers.stripe_server import StripeServer
 from todoenbalance.kit import clock
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.tenancy import TenantContext
 
 
 async def order_of(desk: Desk, payment: PaymentRead) -> PaymentAttempt:
@@ -180,6 +184,29 @@ class TestPaying:
         assert (row.review_reason, row.captured_minor) == ("mode_mismatch", 0)
         assert account.mode == "test"
 
+    async def test_an_order_that_has_lapsed_is_not_offered_again(self, desk: Desk, stripe_server: StripeServer) -> None:
+        """Nobody asked Stripe since: the page of a balance may be opened again hours later."""
+        appointment, payment, _ = await start(desk)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            await session.execute(update(PaymentAttempt).values(expires_at=clock.now() - timedelta(minutes=1)))
+        another = await desk.start(appointment, "stripe")
+        assert another.id != payment.id
+        assert isinstance(another.next_action, RedirectAction)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            assert (await get_own_payment(session, appointment.client_id, payment.id)).next_action is None
+
+    async def test_own_keys_on_a_plan_with_a_fee_agree(
+        self, stripe_side: Runtime, other_practice: TenantContext, stripe_server: StripeServer
+    ) -> None:
+        """Stripe knows nothing of that fee: it is noted here, and invoiced by the month."""
+        await bring_own_stripe(stripe_side, other_practice, stripe_server)
+        plan = await make_plan(stripe_side, fee_basis_points=150)
+        desk = await make_desk(stripe_side, await put_on_plan(stripe_side, other_practice, plan))
+        _, payment, _ = await confirmed(desk, stripe_server)
+        row = await desk.payment(payment.id)
+        assert (row.platform_fee_minor, row.fee_taken_minor) == (67, 0)
+        assert await books_agree(desk)
+
     async def test_the_payment_element_gets_account_and_key_together(
         self, desk: Desk, stripe_server: StripeServer, account: PaymentAccount
     ) -> None:
@@ -263,6 +290,21 @@ class TestGivingBack:
         assert (refund.cause, refund.amount_minor, refund.provider_ref) == ("provider", 700, made)
         assert await books_agree(desk)
 
+    async def test_an_event_that_names_no_order_is_not_anothers(self, desk: Desk, stripe_server: StripeServer) -> None:
+        """``refund.charge`` may be null (Stripe, "The Refund object"), and some attempts have no order either."""
+        stripe_server.faults.drop("/v1/checkout/sessions", method="POST", times=1000)
+        with pytest.raises(ProviderUnavailableError):
+            await desk.start(await desk.book(), "stripe")
+        stripe_server.faults.clear()
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            payments = PaymentRepository(session)
+            assert await payments.find_by_event("stripe", None, None) is None
+        _, _, charge = await confirmed(desk, stripe_server)
+        made = stripe_server.find(stripe_server.refund_at_stripe(charge, 700)) | {"charge": None}
+        body = {"object": "event", "id": "evt_1", "type": "refund.created", "livemode": False, "created": 1}
+        event = event_of(body | {"account": "acct_1", "data": {"object": made}})
+        assert event.object_ref == made["payment_intent"]
+
 
 class TestDisputes:
     async def test_lost_the_money_is_gone(self, desk: Desk, stripe_server: StripeServer) -> None:
@@ -281,6 +323,24 @@ class TestDisputes:
         assert [one.cause for one in await desk.refunds(payment.id)] == ["dispute"]
         assert sum(amount for _, amount in await desk.ledger(payment.id)) == 0
         assert await books_agree(desk)
+
+    async def test_lost_while_a_refund_is_under_way_it_is_entered_when_that_fails(
+        self, desk: Desk, stripe_server: StripeServer
+    ) -> None:
+        _, payment, charge = await confirmed(desk, stripe_server)
+        await desk.run()
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            await request_refund(session, payment.id, 3000)
+        stripe_server.close_dispute(stripe_server.open_dispute(charge), won=False)
+        await settle(desk.runtime, desk.practice, payment.id, with_captured=True)
+        assert (await desk.payment(payment.id)).refunded_minor == PRICE - 3000
+        await desk.run()  # Stripe refuses the refund: the money is gone already
+        for _ in range(2):
+            await reconcile(desk.runtime, desk.practice)
+        row = await desk.payment(payment.id)
+        assert (row.status, row.refunded_minor, row.refund_pending_minor) == (PaymentStatus.REFUNDED, PRICE, 0)
+        assert await books_agree(desk)
+        assert sum(amount for _, amount in await desk.ledger(payment.id)) == 0
 
     async def test_won_the_payment_is_what_it_was(self, desk: Desk, stripe_server: StripeServer) -> None:
         _, payment, charge = await confirmed(desk, stripe_server)
