@@ -3,6 +3,8 @@
 Locks: the purchase's payments, then the purchase.
 """
 
+from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
 from billing.packages.errors import PackageNotRefundableError
@@ -19,7 +21,6 @@ from todoenbalance.kit.money import Money
 
 GIVEN_BACK, MONEY_LEFT = "given_back", "money_left"
 """Causes of revoking: somebody gave the package back, or its money went in another way (a refund, a dispute)."""
-_FOR_MONEY = (GIVEN_BACK, MONEY_LEFT)
 
 
 def worth_minor(price_minor: int, sessions: int, count: int) -> int:
@@ -30,11 +31,35 @@ def worth_minor(price_minor: int, sessions: int, count: int) -> int:
     return price_minor * count // sessions
 
 
+@dataclass(frozen=True, slots=True)
+class _Sold:
+    """What became of the sessions that were sold, as a locked purchase's ledger tells it.
+
+    A credit does not say whether it was sold or given on top by staff, so what was used, booked or ran out counts as
+    sold first. ``unused``: how many of those that are left were sold; ``returned``: revoked since money went back.
+    """
+
+    unused: int
+    returned: int
+
+    @classmethod
+    async def of(cls, session: TenantSession, purchase: PackagePurchase) -> Self:
+        """From the ledger."""
+        moved = await PackageRepository(session).sums(purchase.id)
+        spent = sum(count for (kind, _), count in moved.items() if kind in (CreditKind.USED, CreditKind.EXPIRED))
+        returned = sum(moved.get((CreditKind.REVOKED, cause), 0) for cause in (GIVEN_BACK, MONEY_LEFT))
+        reserved = (await balance_of(session, purchase.id)).reserved
+        return cls(max(purchase.sessions - spent - reserved - returned, 0), returned)
+
+
 async def quote_refund(session: TenantSession, purchase: PackagePurchase) -> tuple[int, Money]:
-    """How many sessions would be revoked if it was given back now, and for how much; certain only under its lock."""
+    """How many sessions would be revoked if it was given back now, and for how much; certain only under its lock.
+
+    Sessions that staff gave on top are worth nothing: nobody paid for them.
+    """
     available = (await balance_of(session, purchase.id)).available
-    before = await PackageRepository(session).count_revoked(purchase.id, _FOR_MONEY)
-    paid = min(available, max(purchase.sessions - before, 0))
+    sold = await _Sold.of(session, purchase)
+    before, paid = sold.returned, min(available, sold.unused)
     amount = worth_minor(purchase.price_minor, purchase.sessions, before + paid) - worth_minor(
         purchase.price_minor, purchase.sessions, before
     )
@@ -88,8 +113,8 @@ async def follow_money(session: TenantSession, purchase_id: UUID) -> int:
     kept = sum(one.captured_minor - one.refunded_minor for one in payments)
     gone = max(purchase.price_minor - kept, 0)
     covered = purchase.sessions * min(gone, purchase.price_minor) // purchase.price_minor
-    before = await PackageRepository(session).count_revoked(purchase.id, _FOR_MONEY)
-    count = min((await balance_of(session, purchase.id)).available, max(covered - before, 0))
+    sold = await _Sold.of(session, purchase)
+    count = min((await balance_of(session, purchase.id)).available, max(covered - sold.returned, 0))
     if count:
         await write_entry(session, purchase, CreditKind.REVOKED, SYSTEM, cause=MONEY_LEFT, count=count)
         await _close_if_empty(session, purchase)
