@@ -35,3 +35,9 @@ async def on_refund_settled(context: TenantEventContext, payload: dict[str, Any]
         payment = await get_payment(session, (await get_refund(session, UUID(payload["refund_id"]))).payment_id)
         if payment.payable_kind == PAYABLE_KIND:
             await follow_money(session, payment.payable_id)
+
+
+async def on_credit_restored(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """``package.credit_restored``: a session that comes back after its money did can't be used any more."""
+    async with context.runtime.database.tenant(context.tenant) as session:
+        await follow_money(session, UUID(payload["purchase_id"]), is_restored=True)

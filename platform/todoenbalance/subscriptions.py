@@ -140,6 +140,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
     packages.PACKAGE_EXPIRY: [package_tasks.expire_package],
     packages.PACKAGE_UNPAID: [package_tasks.lapse_unpaid],
+    packages.PACKAGE_CREDIT_RESTORED: [package_tasks.on_credit_restored],
     REFUND_SETTLED: [
         on_refund_settled,
         document_tasks.on_refund_settled,

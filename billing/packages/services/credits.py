@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from billing.packages.errors import NoCreditLeftError, PackageExpiredError, PackageNotForServiceError
-from billing.packages.events import PACKAGE_EXPIRY
+from billing.packages.events import PACKAGE_CREDIT_RESTORED, PACKAGE_EXPIRY
 from billing.packages.ledger import By, balance_of, write_entry
 from billing.packages.models import CreditKind, CreditUse, PackagePurchase, PurchaseStatus, UseStatus
 from billing.packages.repository import PackageRepository
@@ -153,7 +153,8 @@ async def use_credit(session: TenantSession, used_for_id: UUID, by: By, *, cause
 async def restore_credit(session: TenantSession, used_for_id: UUID, by: By, *, cause: str) -> bool:
     """Give the credit of something that does not take place back; whether that changed anything.
 
-    If its package ran out meanwhile it is valid for :data:`GRACE` again: the client had booked in time.
+    If its package ran out meanwhile it is valid for :data:`GRACE` again: the client had booked in time. If its money
+    went back meanwhile the queue revokes it: payments are locked before purchases, so that can't be done here.
     """
     use, purchase = await _lock_use(session, used_for_id)
     if use is None or purchase is None or use.status != UseStatus.RESERVED:
@@ -161,6 +162,7 @@ async def restore_credit(session: TenantSession, used_for_id: UUID, by: By, *, c
     await write_entry(session, purchase, CreditKind.RESTORED, by, cause=cause, used_for_id=used_for_id)
     await _note(session, use, UseStatus.RESTORED)
     await _keep_valid(session, purchase)
+    await publish(session, PACKAGE_CREDIT_RESTORED, {"purchase_id": str(purchase.id)})
     return True
 
 

@@ -101,24 +101,31 @@ async def give_back_package(
     return purchase, money
 
 
-async def follow_money(session: TenantSession, purchase_id: UUID) -> int:
-    """Revoke the unused sessions whose money is gone again; answers how many. Harmless to repeat.
+async def follow_money(session: TenantSession, purchase_id: UUID, *, is_restored: bool = False) -> None:
+    """Revoke the unused sessions whose money is gone again. Harmless to repeat.
 
-    For refunds of the payment itself and for lost disputes, which are refunds, too. What is booked stays booked.
+    For refunds of the payment itself and for lost disputes, which are refunds, too. What is booked stays booked, and
+    is looked at when it comes back (``is_restored``): then sessions that staff gave on top since are left alone.
     """
     payments = await lock_payments_of_payable(session, PAYABLE_KIND, purchase_id)
     purchase = await PackageRepository(session).find_purchase(purchase_id, for_update=True)
     if purchase is None or purchase.granted_at is None or purchase.price_minor == 0:
-        return 0
+        return
     kept = sum(one.captured_minor - one.refunded_minor for one in payments)
-    gone = max(purchase.price_minor - kept, 0)
-    covered = purchase.sessions * min(gone, purchase.price_minor) // purchase.price_minor
+    covered = _covered(purchase, purchase.price_minor - kept)
     sold = await _Sold.of(session, purchase)
-    count = min((await balance_of(session, purchase.id)).available, max(covered - sold.returned, 0))
+    available = (await balance_of(session, purchase.id)).available
+    if is_restored:
+        available = min(available, sold.unused)
+    count = min(available, max(covered - sold.returned, 0))
     if count:
         await write_entry(session, purchase, CreditKind.REVOKED, SYSTEM, cause=MONEY_LEFT, count=count)
         await _close_if_empty(session, purchase)
-    return count
+
+
+def _covered(purchase: PackagePurchase, amount_minor: int) -> int:
+    """How many whole sessions an amount is the worth of."""
+    return purchase.sessions * min(max(amount_minor, 0), purchase.price_minor) // purchase.price_minor
 
 
 async def _close_if_empty(session: TenantSession, purchase: PackagePurchase) -> None:
