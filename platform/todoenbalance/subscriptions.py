@@ -120,10 +120,15 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [
         on_payment_settled,
+        package_tasks.on_payment_settled,
         document_tasks.on_payment_settled,
         platform_fee_tasks.count_settled_payment,
     ],
-    PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone, platform_fee_tasks.count_settled_payment],
+    PAYMENT_RECEIPT_UNDONE: [
+        package_tasks.on_receipt_undone,
+        document_tasks.on_receipt_undone,
+        platform_fee_tasks.count_settled_payment,
+    ],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
     CARD_CHECK: [card_tasks.check_card],

@@ -161,12 +161,12 @@ async def restore_credit(session: TenantSession, used_for_id: UUID, by: By, *, c
         return False
     await write_entry(session, purchase, CreditKind.RESTORED, by, cause=cause, used_for_id=used_for_id)
     await _note(session, use, UseStatus.RESTORED)
-    await _keep_valid(session, purchase)
+    await keep_valid(session, purchase)
     await publish(session, PACKAGE_CREDIT_RESTORED, {"purchase_id": str(purchase.id)})
     return True
 
 
-async def _keep_valid(session: TenantSession, purchase: PackagePurchase) -> None:
+async def keep_valid(session: TenantSession, purchase: PackagePurchase) -> None:
     """A credit that is available can be used: its package is made valid for a while if it is not."""
     now = clock.now()
     if purchase.expires_at is not None and purchase.expires_at <= now:

@@ -2,24 +2,32 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from billing.checkout.schemas import PaymentRead
 from billing.disputes.service import apply_disputes_seen
-from billing.packages.errors import PackageNotRefundableError
+from billing.packages.errors import NoCreditLeftError, PackageNotRefundableError
+from billing.packages.events import PAYABLE_KIND
 from billing.packages.ledger import SYSTEM, Balance
 from billing.packages.models import PackagePurchase, PurchaseStatus
-from billing.packages.services.credits import use_credit
+from billing.packages.services.credits import GRACE, use_credit
 from billing.packages.services.giving_back import give_back_package
 from billing.packages.services.purchases import adjust_credits
-from billing.payments.service import get_payment
-from billing.providers.port import DisputeSeen, DisputeState
-from billing.refunds.service import request_refund
+from billing.packages.services.selling import sell_at_desk
+from billing.payments.receipts import ReceiptKind, record_offline_receipt, undo_offline_receipt
+from billing.payments.service import get_payment, lock_payments_of_payable
+from billing.providers.port import DisputeSeen, DisputeState, RefundResult, RefundState
+from billing.refunds.service import request_refund, settle_row
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.pricing import Means
+from tenants.accounts.models import StaffAuditEntry, StaffRole
+from tests.conftest import HttpFactory
 from tests.support.checkout import Desk
-from tests.support.packages import buy, left, pay, purchase_of
+from tests.support.packages import buy, left, lines_of, make_package, pay, purchase_of
+from tests.support.practices import make_staff_member
 from todoenbalance.kit import clock
 
 WITH_PACKAGE = Means(use_package=True)
@@ -164,3 +172,127 @@ async def test_what_staff_give_after_the_money_went_back_is_the_clients_to_keep(
     assert await left(desk, bought) == Balance(2, 2)
     await cancel(desk, *rows[3:])
     assert await left(desk, bought) == Balance(2, 0)
+
+
+class TestReceipts:
+    """Packages sold at the desk, whose receipts are undone and recorded again."""
+
+    @pytest.fixture
+    async def sold(self, desk: Desk) -> PackagePurchase:
+        """One that was paid in cash."""
+        package = await make_package(desk.runtime, desk.practice)
+        client_id = desk.client.id
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            sold = await sell_at_desk(session, desk.runtime.settings, client_id, package.id, ReceiptKind.CASH)  # type: ignore[arg-type]  # SignedIn.id
+        await desk.run()
+        return sold
+
+    async def payment_id(self, desk: Desk, sold: PackagePurchase) -> UUID:
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            (payment,) = await lock_payments_of_payable(session, PAYABLE_KIND, sold.id)
+            return payment.id
+
+    async def undo(self, desk: Desk, sold: PackagePurchase) -> None:
+        payment_id = await self.payment_id(desk, sold)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            await undo_offline_receipt(session, payment_id)
+        await desk.run()
+
+    async def record(self, desk: Desk, sold: PackagePurchase, amount_minor: int | None = None) -> None:
+        payment_id = await self.payment_id(desk, sold)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            await record_offline_receipt(session, payment_id, ReceiptKind.CASH, amount_minor)
+        await desk.run()
+
+    async def unpaid(self, desk: Desk) -> list[int]:
+        """How many sessions that nobody paid for the audit trail tells of."""
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            statement = select(StaffAuditEntry.detail).where(StaffAuditEntry.action == "package.sessions_unpaid")
+            return [detail["sessions"] for detail in await session.scalars(statement)]
+
+    async def test_reception_sells_no_package_for_nothing(self, desk: Desk, http: HttpFactory) -> None:
+        package = await make_package(desk.runtime, desk.practice)
+        staff = await make_staff_member(desk.runtime, desk.practice, StaffRole.RECEPTION)
+        reception = http(desk.practice, headers=staff.headers)
+        sale = {"client_id": str(desk.client.id), "package_id": str(package.id), "receipt": "cash"}
+        sold = (await reception.post("/api/v1/admin/package-purchases", json=sale)).json()
+        payment_id = (await reception.get("/api/v1/admin/payments")).json()["items"][0]["id"]
+        undone = await reception.post(f"/api/v1/admin/payments/{payment_id}/receipt/undo")
+        assert undone.status_code == 200, undone.text
+        await desk.run()
+        bought = await purchase_of(desk.runtime, desk.practice, UUID(sold["id"]))
+        assert (await left(desk, bought), bought.status) == (Balance(0, 0), PurchaseStatus.REVOKED)
+        with pytest.raises(NoCreditLeftError):
+            await book(desk, 1)
+        assert await self.unpaid(desk) == []
+
+    async def test_recorded_again_its_sessions_are_there_again_however_often(
+        self, desk: Desk, sold: PackagePurchase
+    ) -> None:
+        for _ in range(2):
+            await self.undo(desk, sold)
+            assert await left(desk, sold) == Balance(0, 0)
+            await self.record(desk, sold)
+            assert await left(desk, sold) == Balance(5, 0)
+            assert (await purchase_of(desk.runtime, desk.practice, sold.id)).status == PurchaseStatus.ACTIVE
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            await give_back_package(session, sold.id, SYSTEM)  # and it is worth its price
+        assert await left(desk, sold) == Balance(0, 0)
+
+    async def test_undone_and_recorded_before_anybody_looked_changes_nothing(
+        self, desk: Desk, sold: PackagePurchase
+    ) -> None:
+        payment_id = await self.payment_id(desk, sold)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            await undo_offline_receipt(session, payment_id)
+            await record_offline_receipt(session, payment_id, ReceiptKind.CARD)
+        await desk.run()
+        assert await lines_of(desk.runtime, desk.practice, sold.id) == [("granted", 5)]
+
+    async def test_what_is_used_stays_so_and_what_is_booked_goes_when_it_comes_back(
+        self, desk: Desk, sold: PackagePurchase
+    ) -> None:
+        rows = await book(desk, 3)
+        await attend(desk, rows[0])
+        await self.undo(desk, sold)
+        assert await left(desk, sold) == Balance(0, 2)
+        assert await self.unpaid(desk) == [3]
+        await cancel(desk, rows[1])
+        assert await left(desk, sold) == Balance(0, 1)
+        await self.record(desk, sold)
+        assert await left(desk, sold) == Balance(3, 1)  # exactly what was revoked
+        await cancel(desk, rows[2])
+        assert await left(desk, sold) == Balance(4, 0)
+
+    async def test_a_part_of_the_money_brings_back_what_it_pays_for(self, desk: Desk, sold: PackagePurchase) -> None:
+        await attend(desk, *await book(desk, 1))
+        await self.undo(desk, sold)
+        await self.record(desk, sold, 12_000)  # three sessions, one of them used
+        assert await left(desk, sold) == Balance(2, 0)
+        await self.record(desk, sold)
+        assert await left(desk, sold) == Balance(4, 0)
+
+    async def test_what_went_back_meanwhile_does_not_come_again(self, desk: Desk, sold: PackagePurchase) -> None:
+        await self.undo(desk, sold)
+        await self.record(desk, sold, 10_000)
+        await self.record(desk, sold)
+        payment_id = await self.payment_id(desk, sold)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            promised = await request_refund(session, payment_id, 10_000)
+            row = await get_payment(session, payment_id, for_update=True)
+            await settle_row(session, row, promised, RefundResult(RefundState.SUCCEEDED, "by_hand", "done"))
+        await desk.run()
+        assert await left(desk, sold) == Balance(3, 0)
+        await self.undo(desk, sold)
+        assert await left(desk, sold) == Balance(0, 0)
+
+    async def test_granted_again_after_its_end_it_is_valid_for_a_while(self, desk: Desk) -> None:
+        package = await make_package(desk.runtime, desk.practice, validity_days=30)
+        async with desk.runtime.database.tenant(desk.practice) as session:
+            sold = await sell_at_desk(session, desk.runtime.settings, desk.client.id, package.id, ReceiptKind.CASH)  # type: ignore[arg-type]  # SignedIn.id
+        await self.undo(desk, sold)
+        with clock.at(clock.now() + timedelta(days=31)):
+            await self.record(desk, sold)
+            again = await purchase_of(desk.runtime, desk.practice, sold.id)
+            assert (again.status, again.expires_at) == (PurchaseStatus.ACTIVE, clock.now() + GRACE)
+            assert await left(desk, sold) == Balance(5, 0)
