@@ -14,3 +14,6 @@ PACKAGE_EXPIRY = "package.expiry"
 
 PACKAGE_UNPAID = "package.unpaid"
 """``{purchase_id}``, due when nobody waits for its money any longer."""
+
+PACKAGE_CREDIT_RESTORED = "package.credit_restored"
+"""``{purchase_id}``: a session that was booked can be used again; its money may have gone back meanwhile."""

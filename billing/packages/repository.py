@@ -124,14 +124,15 @@ class PackageRepository:
             found.setdefault(purchase_id, {})[CreditKind(kind)] = int(moved)
         return found
 
-    async def count_revoked(self, purchase_id: UUID, causes: Collection[str]) -> int:
-        """How many credits were revoked for one of these causes."""
-        statement = select(func.coalesce(func.sum(CreditEntry.credits), 0)).where(
-            CreditEntry.purchase_id == purchase_id,
-            CreditEntry.kind == CreditKind.REVOKED,
-            CreditEntry.cause.in_(causes),
+    async def sums(self, purchase_id: UUID) -> dict[tuple[CreditKind, str], int]:
+        """How many credits of a purchase each kind of line moved, cause by cause."""
+        statement = (
+            select(CreditEntry.kind, CreditEntry.cause, func.sum(CreditEntry.credits))
+            .where(CreditEntry.purchase_id == purchase_id)
+            .group_by(CreditEntry.kind, CreditEntry.cause)
         )
-        return int((await self._session.scalar(statement)) or 0)
+        rows = await self._session.execute(statement)
+        return {(CreditKind(kind), cause): int(moved) for kind, cause, moved in rows}
 
     async def find_use(self, used_for_id: UUID) -> CreditUse | None:
         """With what something is booked, read anew, or None."""

@@ -120,10 +120,15 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     EXTERNAL_CALENDAR_REFRESH: [refresh_calendar],
     PAYMENT_SETTLED: [
         on_payment_settled,
+        package_tasks.on_payment_settled,
         document_tasks.on_payment_settled,
         platform_fee_tasks.count_settled_payment,
     ],
-    PAYMENT_RECEIPT_UNDONE: [document_tasks.on_receipt_undone, platform_fee_tasks.count_settled_payment],
+    PAYMENT_RECEIPT_UNDONE: [
+        package_tasks.on_receipt_undone,
+        document_tasks.on_receipt_undone,
+        platform_fee_tasks.count_settled_payment,
+    ],
     PAYMENT_ABANDON: [abandon_payable],
     PAYMENT_CHECK: [check_payment],
     CARD_CHECK: [card_tasks.check_card],
@@ -140,6 +145,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
     packages.PACKAGE_EXPIRY: [package_tasks.expire_package],
     packages.PACKAGE_UNPAID: [package_tasks.lapse_unpaid],
+    packages.PACKAGE_CREDIT_RESTORED: [package_tasks.on_credit_restored],
     REFUND_SETTLED: [
         on_refund_settled,
         document_tasks.on_refund_settled,

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from billing.checkout import service as checkout
+from billing.checkout.schemas import PaymentCreate, PaymentRead
 from billing.discounts.codes import create_code
 from billing.discounts.models import DiscountCode
 from billing.discounts.schemas import DiscountCreate
@@ -12,7 +14,8 @@ from billing.packages.ledger import SYSTEM, Balance
 from billing.packages.models import CreditEntry, CreditKind, CreditUse, PackageProduct, PackagePurchase, UseStatus
 from billing.packages.schemas import PackageCreate
 from billing.packages.services.products import create_product
-from billing.packages.services.purchases import balances_of, give_package
+from billing.packages.services.purchases import balances_of, buy_package, give_package
+from tests.support.checkout import Desk
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.money import MoneySchema
 from todoenbalance.kit.runtime import Runtime
@@ -82,3 +85,29 @@ async def check_ledger(session: TenantSession, purchase_id: UUID) -> Balance:
     uses = await session.scalars(select(CreditUse).where(CreditUse.purchase_id == purchase_id))
     assert sum(use.status == UseStatus.RESERVED for use in uses) == last.reserved
     return last
+
+
+async def buy(desk: Desk, code: str | None = None, **fields: Any) -> PackagePurchase:
+    """The desk's client begins to buy a package."""
+    package = await make_package(desk.runtime, desk.practice, **fields)
+    async with desk.runtime.database.tenant(desk.practice) as session:
+        return await buy_package(session, desk.client.id, package.id, code=code)  # type: ignore[arg-type]  # SignedIn.id
+
+
+async def start(desk: Desk, bought: PackagePurchase, client_id: UUID | None = None) -> PaymentRead:
+    """Begin to pay for it."""
+    wanted = PaymentCreate(package_purchase_id=bought.id, method="sandbox")
+    return await checkout.start_checkout(desk.runtime, desk.practice, client_id or bought.client_id, wanted)
+
+
+async def pay(desk: Desk, bought: PackagePurchase) -> PaymentRead:
+    """And pay."""
+    payment = await start(desk, bought)
+    assert await desk.decide(payment) is None
+    return await desk.confirm(payment)
+
+
+async def left(desk: Desk, bought: PackagePurchase) -> Balance:
+    """Its balance, after a look at its whole ledger."""
+    async with desk.runtime.database.tenant(desk.practice) as session:
+        return await check_ledger(session, bought.id)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from billing.packages.errors import NoCreditLeftError, PackageExpiredError, PackageNotForServiceError
-from billing.packages.events import PACKAGE_EXPIRY
+from billing.packages.events import PACKAGE_CREDIT_RESTORED, PACKAGE_EXPIRY
 from billing.packages.ledger import By, balance_of, write_entry
 from billing.packages.models import CreditKind, CreditUse, PackagePurchase, PurchaseStatus, UseStatus
 from billing.packages.repository import PackageRepository
@@ -153,18 +153,20 @@ async def use_credit(session: TenantSession, used_for_id: UUID, by: By, *, cause
 async def restore_credit(session: TenantSession, used_for_id: UUID, by: By, *, cause: str) -> bool:
     """Give the credit of something that does not take place back; whether that changed anything.
 
-    If its package ran out meanwhile it is valid for :data:`GRACE` again: the client had booked in time.
+    If its package ran out meanwhile it is valid for :data:`GRACE` again: the client had booked in time. If its money
+    went back meanwhile the queue revokes it: payments are locked before purchases, so that can't be done here.
     """
     use, purchase = await _lock_use(session, used_for_id)
     if use is None or purchase is None or use.status != UseStatus.RESERVED:
         return False
     await write_entry(session, purchase, CreditKind.RESTORED, by, cause=cause, used_for_id=used_for_id)
     await _note(session, use, UseStatus.RESTORED)
-    await _keep_valid(session, purchase)
+    await keep_valid(session, purchase)
+    await publish(session, PACKAGE_CREDIT_RESTORED, {"purchase_id": str(purchase.id)})
     return True
 
 
-async def _keep_valid(session: TenantSession, purchase: PackagePurchase) -> None:
+async def keep_valid(session: TenantSession, purchase: PackagePurchase) -> None:
     """A credit that is available can be used: its package is made valid for a while if it is not."""
     now = clock.now()
     if purchase.expires_at is not None and purchase.expires_at <= now:

@@ -2,18 +2,15 @@
 
 import asyncio
 import itertools
-from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.checkout import service as checkout
-from billing.checkout.schemas import PaymentCreate, PaymentRead
 from billing.packages.errors import PackageNotPayableError
 from billing.packages.ledger import SYSTEM, Balance
-from billing.packages.models import PackagePurchase, PurchaseStatus
+from billing.packages.models import PurchaseStatus
 from billing.packages.services.credits import reserve_credit
 from billing.packages.services.giving_back import give_back_package, worth_minor
 from billing.packages.services.purchases import buy_package, lapse_purchase
@@ -25,38 +22,12 @@ from billing.providers.port import RefundResult, RefundState
 from billing.refunds.errors import RefundNotFailedError
 from billing.refunds.service import get_refund, request_refund, retry_refund, settle_row
 from tests.support.checkout import Desk
-from tests.support.packages import check_ledger, lines_of, make_code, make_package, purchase_of
+from tests.support.packages import buy, left, lines_of, make_code, make_package, pay, purchase_of, start
 from tests.support.practices import make_client
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.money import MoneySchema
-
-
-async def buy(desk: Desk, code: str | None = None, **fields: Any) -> PackagePurchase:
-    """The desk's client begins to buy a package."""
-    package = await make_package(desk.runtime, desk.practice, **fields)
-    async with desk.runtime.database.tenant(desk.practice) as session:
-        return await buy_package(session, desk.client.id, package.id, code=code)  # type: ignore[arg-type]  # SignedIn.id
-
-
-async def start(desk: Desk, bought: PackagePurchase, client_id: UUID | None = None) -> PaymentRead:
-    """Begin to pay for it."""
-    wanted = PaymentCreate(package_purchase_id=bought.id, method="sandbox")
-    return await checkout.start_checkout(desk.runtime, desk.practice, client_id or bought.client_id, wanted)
-
-
-async def pay(desk: Desk, bought: PackagePurchase) -> PaymentRead:
-    """And pay."""
-    payment = await start(desk, bought)
-    assert await desk.decide(payment) is None
-    return await desk.confirm(payment)
-
-
-async def left(desk: Desk, bought: PackagePurchase) -> Balance:
-    """Its balance, after a look at its whole ledger."""
-    async with desk.runtime.database.tenant(desk.practice) as session:
-        return await check_ledger(session, bought.id)
 
 
 async def test_its_sessions_are_granted_once_however_often_its_money_is_heard_of(desk: Desk) -> None:
