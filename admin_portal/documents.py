@@ -13,6 +13,7 @@ from billing.documents.errors import (
     ClientDataNeededError,
     CorrectionExceedsDocumentError,
     CurrencyNotSupportedError,
+    DocumentCorrectedError,
     InvalidTaxIdError,
     IssuerMissingError,
     NotCorrectableError,
@@ -268,7 +269,13 @@ def _amount(wanted: RectifyRequest, document: Document) -> int:
 @router.post(
     "/{document_id}/full-invoice",
     status_code=201,
-    responses=responses(NotFoundError, NotCorrectableError, ClientDataNeededError),
+    responses=responses(
+        NotFoundError,
+        NotCorrectableError,
+        NothingToDocumentError,
+        DocumentCorrectedError,
+        ClientDataNeededError,
+    ),
 )
 async def replace_with_full(
     document_id: UUID, staff: Issuing, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep

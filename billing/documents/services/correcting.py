@@ -10,12 +10,13 @@ from uuid import UUID
 from billing.documents.errors import (
     ClientDataNeededError,
     CorrectionExceedsDocumentError,
+    DocumentCorrectedError,
     NotCorrectableError,
     NothingChangedError,
 )
 from billing.documents.models import CorrectionMethod, Document, DocumentKind, DocumentLine, InvoiceType
 from billing.documents.repository import DocumentRepository
-from billing.documents.services.issuing import find_head, invoiced_minor, lock_issuer
+from billing.documents.services.issuing import find_head, invoiced_minor, lock_issuer, money_kept
 from billing.documents.services.writing import SYSTEM, Author, Draft, write_document
 from billing.documents.snapshot import PARTY, PricedLine, party
 from billing.documents.taxes import TaxTreatment, allocate, split_gross
@@ -121,16 +122,21 @@ async def replace_with_full(
     """A full invoice in exchange for a simplified one (*factura de canje*); the one that there is if it was done.
 
     ``client_id``: only one of this client's. Raises ``NotFoundError``, :class:`NotCorrectableError`,
+    :class:`NothingToDocumentError` once the money went back, :class:`DocumentCorrectedError`,
     :class:`ClientDataNeededError`.
     """
     document = await get_document(session, document_id, client_id=client_id)
-    await get_payment(session, document.payment_id, for_update=True)
+    payment = await get_payment(session, document.payment_id, for_update=True)
     documents = DocumentRepository(session)
     if document.kind != DocumentKind.SIMPLIFIED:
         raise NotCorrectableError
     known = (await documents.superseded_by([document.id])).get(document.id)
     if known is not None:
         return known
+    money_kept(payment)
+    # The new one has the other's amounts, so what was corrected would be invoiced again.
+    if invoiced_minor(await documents.list_of_payment(payment.id)) != document.total_minor:
+        raise DocumentCorrectedError
     profile = await documents.find_billing_profile(document.client_id)
     if profile is None:
         raise ClientDataNeededError

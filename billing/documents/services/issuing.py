@@ -68,6 +68,16 @@ def invoiced_minor(issued: list[Document]) -> int:
     return sum(one.total_minor for one in issued if one.kind != DocumentKind.RECEIPT and one.supersedes_id is None)
 
 
+def money_kept(payment: Payment) -> int:
+    """What is here of it. A refund that is only promised yet is corrected when it is done, unless it takes all.
+
+    Raises :class:`NothingToDocumentError`.
+    """
+    if payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor <= 0:
+        raise NothingToDocumentError
+    return payment.captured_minor - payment.refunded_minor
+
+
 async def issue_invoice(
     session: TenantSession,
     settings: Settings,
@@ -88,7 +98,7 @@ async def issue_invoice(
     if head is not None:
         return head
     issuer = await lock_issuer(session)
-    amount = _money_kept(payment)
+    amount = money_kept(payment)
     _check_currency(issuer, payment)
     profile = await documents.find_billing_profile(payment.client_id)
     kind = _kind_of(issuer, profile, amount, wants_full=wants_full)
@@ -106,7 +116,7 @@ async def issue_receipt(
     if known is not None:
         return known
     issuer = await lock_issuer(session)
-    draft = await _draft(session, issuer, payment, _money_kept(payment), DocumentKind.RECEIPT, None)
+    draft = await _draft(session, issuer, payment, money_kept(payment), DocumentKind.RECEIPT, None)
     return await write_document(session, settings, issuer, draft, author)
 
 
@@ -138,13 +148,6 @@ async def retry_pending(session: TenantSession, client_id: UUID | None = None) -
     for row in rows:
         await publish(session, DOCUMENT_ISSUE, {"payment_id": str(row.payment_id)})
     return len(rows)
-
-
-def _money_kept(payment: Payment) -> int:
-    """What is here of it. A refund that is only promised yet is corrected when it is done, unless it takes all."""
-    if payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor <= 0:
-        raise NothingToDocumentError
-    return payment.captured_minor - payment.refunded_minor
 
 
 def _check_currency(issuer: IssuerProfile, payment: Payment) -> None:
