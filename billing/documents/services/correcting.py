@@ -32,19 +32,26 @@ from todoenbalance.kit.settings import Settings
 async def correct_for_refund(session: TenantSession, settings: Settings, refund_id: UUID) -> Document | None:
     """The rectifying invoice of money that went back; None where nothing was invoiced that is not here.
 
-    Harmless to repeat: a refund has one. Raises ``NotFoundError``.
+    Harmless to repeat: a refund has one each time that it goes through, which may be again after it had failed.
+    Raises ``NotFoundError``.
     """
     refund = await get_refund(session, refund_id)
     payment = await get_payment(session, refund.payment_id, for_update=True)
     documents = DocumentRepository(session)
-    if refund.status != RefundStatus.SUCCEEDED or await documents.find_of_refund(refund.id) is not None:
+    if refund.status != RefundStatus.SUCCEEDED:
+        return None
+    known = await documents.find_of_refund(refund.id)
+    if known is not None and (refund.settled_at is None or refund.settled_at <= known.created_at):
+        # Heard of again: what is too much belongs to another refund, which has its own.
         return None
     issued = await documents.list_of_payment(payment.id)
     too_much = invoiced_minor(issued) - (payment.captured_minor - payment.refunded_minor)
     if find_head(issued) is None or too_much <= 0:
         return None
     off = min(too_much, refund.amount_minor)
-    return await _differ(session, settings, payment, -off, {"code": "refund"}, refund_id=refund.id)
+    # A refund can be named by one document only: the first.
+    named = refund.id if known is None else None
+    return await _differ(session, settings, payment, -off, {"code": "refund"}, refund_id=named)
 
 
 async def bring_in_line(session: TenantSession, settings: Settings, payment_id: UUID) -> Document | None:

@@ -18,8 +18,10 @@ from billing.documents.services import correcting
 from billing.documents.services.issuing import invoiced_minor, issue_invoice
 from billing.documents.services.writing import Author
 from billing.documents.verifactu.chain import verify_documents
+from billing.payments.models import Payment, Refund
 from billing.payments.receipts import ReceiptKind, record_offline_receipt, undo_offline_receipt
-from billing.refunds.service import request_refund
+from billing.providers.port import RefundResult, RefundState
+from billing.refunds.service import request_refund, settle_row
 from tests.support.checkout import PRICE, Desk
 from tests.support.documents import (
     issued_at,
@@ -104,6 +106,26 @@ class TestRefunds:
                 assert await correcting.correct_for_refund(session, issuing.runtime.settings, refund_id) is None
                 assert await correcting.bring_in_line(session, issuing.runtime.settings, payment.id) is None
         assert len(await issued_at(issuing)) == 2
+
+    async def test_one_that_failed_and_went_through_after_all_is_corrected_each_time(self, issuing: Desk) -> None:
+        await set_client(issuing)
+        payment = await pay(issuing)
+        refund_id = await refund(issuing, payment.id)
+        for state in (RefundState.FAILED, RefundState.SUCCEEDED, RefundState.FAILED, RefundState.SUCCEEDED):
+            async with issuing.runtime.database.tenant(issuing.practice) as session:
+                money = await session.get_one(Payment, payment.id, with_for_update=True)
+                row = await session.get_one(Refund, refund_id, with_for_update=True)
+                await settle_row(session, money, row, RefundResult(state, row.provider_ref, "x"))
+            await issuing.run()
+            after = await issuing.payment(payment.id)
+            assert invoiced_minor(await issued_at(issuing)) == after.captured_minor - after.refunded_minor
+        documents = await issued_at(issuing)
+        assert [one.total_minor for one in documents] == [PRICE, -PRICE, PRICE, -PRICE, PRICE, -PRICE]
+        assert [one.refund_id for one in documents[1:]] == [refund_id, None, None, None, None]
+        assert [one.invoice_type for one in documents[1:]] == ["R1", "R4", "R1", "R4", "R1"]
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            assert await correcting.correct_for_refund(session, issuing.runtime.settings, refund_id) is None
+        await assert_sound(issuing)
 
     async def test_without_an_invoice_there_is_nothing_to_correct(self, desk: Desk) -> None:
         payment = await pay(desk)
