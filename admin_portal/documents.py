@@ -96,7 +96,10 @@ async def list_documents(
 async def issue_document(
     body: DocumentCreate, staff: Issuing, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep
 ) -> StaffDocumentRead:
-    """Issue a payment's invoice or receipt; the one that there is, is answered again."""
+    """Issue a payment's invoice or receipt; the one that there is, is answered again.
+
+    A receipt is issued anew once the money that is here is another amount.
+    """
     document = await issue_for_staff(session, runtime.settings, staff, body, context.request_id)
     return (await _describe(session, [document]))[0]
 

@@ -109,14 +109,18 @@ async def issue_invoice(
 async def issue_receipt(
     session: TenantSession, settings: Settings, payment_id: UUID, *, author: Author = SYSTEM
 ) -> Document:
-    """Proof that money was received, which is no invoice; the one that there is if there is one. Raises the same."""
+    """Proof of the money that is here, which is no invoice; the last one if the amount is still the same.
+
+    Older ones stay as they are. Raises the same.
+    """
     payment = await get_payment(session, payment_id, for_update=True)
     documents = DocumentRepository(session)
-    known = next((one for one in await documents.list_of_payment(payment.id) if one.kind == DocumentKind.RECEIPT), None)
-    if known is not None:
-        return known
+    amount = money_kept(payment)
+    receipts = [one for one in await documents.list_of_payment(payment.id) if one.kind == DocumentKind.RECEIPT]
+    if receipts and receipts[-1].total_minor == amount:
+        return receipts[-1]
     issuer = await lock_issuer(session)
-    draft = await _draft(session, issuer, payment, money_kept(payment), DocumentKind.RECEIPT, None)
+    draft = await _draft(session, issuer, payment, amount, DocumentKind.RECEIPT, None)
     return await write_document(session, settings, issuer, draft, author)
 
 
