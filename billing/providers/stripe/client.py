@@ -44,7 +44,7 @@ MAX_CODE: Final = 60
 _T = TypeVar("_T")
 _log = get_logger("billing.stripe")
 
-stripe._util.STRIPE_LOG = None  # type: ignore[attr-defined]  # the environment's "debug" would print whole answers
+stripe._util.STRIPE_LOG = None  # the environment's "debug" would print whole answers
 stripe.enable_telemetry = False  # it describes this machine, and leaves a file in the home directory
 logging.getLogger("stripe").setLevel(logging.WARNING)  # at DEBUG it writes whole answers, client secrets among them
 
