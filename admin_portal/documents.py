@@ -13,6 +13,7 @@ from billing.documents.errors import (
     ClientDataNeededError,
     CorrectionExceedsDocumentError,
     CurrencyNotSupportedError,
+    DocumentCorrectedError,
     InvalidTaxIdError,
     IssuerMissingError,
     NotCorrectableError,
@@ -95,7 +96,10 @@ async def list_documents(
 async def issue_document(
     body: DocumentCreate, staff: Issuing, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep
 ) -> StaffDocumentRead:
-    """Issue a payment's invoice or receipt; the one that there is, is answered again."""
+    """Issue a payment's invoice or receipt; the one that there is, is answered again.
+
+    A receipt is issued anew once the money that is here is another amount.
+    """
     document = await issue_for_staff(session, runtime.settings, staff, body, context.request_id)
     return (await _describe(session, [document]))[0]
 
@@ -268,7 +272,13 @@ def _amount(wanted: RectifyRequest, document: Document) -> int:
 @router.post(
     "/{document_id}/full-invoice",
     status_code=201,
-    responses=responses(NotFoundError, NotCorrectableError, ClientDataNeededError),
+    responses=responses(
+        NotFoundError,
+        NotCorrectableError,
+        NothingToDocumentError,
+        DocumentCorrectedError,
+        ClientDataNeededError,
+    ),
 )
 async def replace_with_full(
     document_id: UUID, staff: Issuing, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep

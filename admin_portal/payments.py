@@ -117,7 +117,7 @@ class RefundRequest(BaseModel):
 
 
 class ReceiptRecord(BaseModel):
-    """Money that was received at the practice; by default all that is missing."""
+    """Money that was received at the practice: by default all that is missing of the payment, and never more."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -218,7 +218,7 @@ async def record_receipt(
     context: ContextDep,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> StaffPaymentRead | JSONResponse:
-    """Record that cash, a transfer or a card payment at the desk was received."""
+    """Record that cash, a transfer or a card payment at the desk was received: at most what is missing."""
     once = await Once.claim(session, staff.id, idempotency_key, "payments.receipt", body, payment_id)
     if once.replay is not None:
         return once.replay

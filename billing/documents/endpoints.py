@@ -9,9 +9,11 @@ from fastapi.responses import Response
 
 from billing.documents.errors import (
     ClientDataNeededError,
+    DocumentCorrectedError,
     InvalidTaxIdError,
     IssuerMissingError,
     NotCorrectableError,
+    NothingToDocumentError,
     RenderingTimeoutError,
 )
 from billing.documents.models import Document
@@ -95,7 +97,14 @@ async def read_own(document_id: UUID, client: CurrentClient, session: TenantSess
 @router.post(
     "/{document_id}/full-invoice",
     status_code=201,
-    responses=responses(NotFoundError, NotCorrectableError, ClientDataNeededError, IssuerMissingError),
+    responses=responses(
+        NotFoundError,
+        NotCorrectableError,
+        NothingToDocumentError,
+        DocumentCorrectedError,
+        ClientDataNeededError,
+        IssuerMissingError,
+    ),
 )
 async def ask_for_full_invoice(
     document_id: UUID, client: CurrentClient, session: TenantSessionDep, runtime: RuntimeDep

@@ -113,6 +113,18 @@ class NotCorrectableError(ProblemError):
     }
 
 
+class DocumentCorrectedError(ProblemError):
+    """A full invoice was asked for in exchange for one that no longer comes to what it says."""
+
+    status = 409
+    code = "document_corrected"
+    title = "Corrected meanwhile"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "This invoice was corrected, so it can't be exchanged for a full one. Ask the practice.",
+        "es": "Esta factura se ha rectificado, así que no se puede canjear por una completa. Pregunta en la consulta.",
+    }
+
+
 class CorrectionExceedsDocumentError(ProblemError):
     """More is to be taken off than what the invoices of the payment come to."""
 

@@ -7,6 +7,7 @@ declared with that one; ``counts`` is 0 in its rows and it is in no total.
 import asyncio
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +22,7 @@ from billing.documents.repository import DocumentFilter, DocumentRepository
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.money import currency_exponent
 
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+_DANGEROUS = re.compile(r"""(^|[,;\n])(?=["\s]*[=+\-@]|[\t\r])""")
 _HEADINGS: dict[str, tuple[str, ...]] = {
     "es": (
         "Número", "Fecha de expedición", "Fecha de operación", "Tipo", "Cliente", "NIF", "País", "Tratamiento",
@@ -147,8 +148,12 @@ def _plain(cell: Cell, language: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """A spreadsheet takes what begins with these characters for a formula; with an apostrophe before it, for text."""
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
+    """A spreadsheet takes what begins with these characters for a formula; with an apostrophe before it, for text.
+
+    After a comma or a semicolon too: one that is set to another language splits cells where we don't, and quotes
+    don't keep it from that.
+    """
+    return _DANGEROUS.sub(r"\1'", text)
 
 
 def to_xlsx(table: Table) -> bytes:

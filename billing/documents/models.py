@@ -185,14 +185,13 @@ class Document(TenantBase):
         UniqueConstraint("number"),
         UniqueConstraint("refund_id"),
         UniqueConstraint("supersedes_id"),
-        # One invoice for a payment, and one receipt; what stands in its place or corrects it says so.
+        # One invoice for a payment; what stands in its place or corrects it says so.
         Index(
             "uq_documents_invoice_of_payment",
             "payment_id",
             unique=True,
             postgresql_where=text("kind <> 'receipt' AND corrects_id IS NULL AND supersedes_id IS NULL"),
         ),
-        Index("uq_documents_receipt_of_payment", "payment_id", unique=True, postgresql_where=text("kind = 'receipt'")),
         Index("ix_documents_payment_id", "payment_id", "id"),
         Index("ix_documents_client_id", "client_id", "id"),
         Index("ix_documents_issued_on", "issued_on", "id"),

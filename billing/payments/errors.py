@@ -1,8 +1,10 @@
 """What may go wrong with a payment."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from todoenbalance.kit.errors import ProblemError, ServiceUnavailableError
+from todoenbalance.kit.errors import InvalidInputError, ProblemError, ServiceUnavailableError
+
+_MORE_THAN_OWED = {"en": "At most {available} is owed.", "es": "Se deben como máximo {available}."}
 
 
 class MethodNotOfferedError(ProblemError):
@@ -51,6 +53,19 @@ class NotAnOfflinePaymentError(ProblemError):
         "en": "Receipts are recorded for payments at the practice only.",
         "es": "Solo se registran cobros de los pagos en la consulta.",
     }
+
+
+class MoreThanOwedError(InvalidInputError):
+    """More is to be recorded as received than what is missing; ``available`` is what is, as it is read."""
+
+    def __init__(self, available: str) -> None:
+        super().__init__(["body", "amount"], _MORE_THAN_OWED["en"].format(available=available), "more_than_owed")
+        self._available = available
+
+    def sentence_for(self, error: dict[str, Any], locale: str) -> str:
+        """In the reader's language."""
+        del error
+        return _MORE_THAN_OWED.get(locale, _MORE_THAN_OWED["en"]).format(available=self._available)
 
 
 class NoReceiptToUndoError(ProblemError):

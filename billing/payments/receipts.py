@@ -8,6 +8,7 @@ from uuid import UUID
 
 from billing.payments.errors import (
     AlreadyPaidError,
+    MoreThanOwedError,
     NoReceiptToUndoError,
     NotAnOfflinePaymentError,
     PaymentNotOpenError,
@@ -18,6 +19,7 @@ from billing.payments.repository import PaymentRepository
 from billing.payments.service import ADDS_UP, get_payment, is_money_kept, latest_attempt, ledger_line, refresh_status
 from billing.providers.offline import NAME as OFFLINE
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.money import Money
 from todoenbalance.kit.outbox.publish import publish
 
 RECEIPT_UNDONE = "receipt_undone"
@@ -34,11 +36,11 @@ class ReceiptKind(StrEnum):
 async def record_offline_receipt(
     session: TenantSession, payment_id: UUID, kind: ReceiptKind, amount_minor: int | None = None
 ) -> Payment:
-    """Write down money that staff received; by default all that is missing. More or less than that is allowed.
+    """Write down money that staff received: all that is missing, or a part of it; never more, for it is invoiced.
 
     Who did it and why is the caller's to put into the audit trail, in this transaction. Raises
     :class:`NotFoundError`, :class:`NotAnOfflinePaymentError`, :class:`AlreadyPaidError` (also if the payable
-    was paid in another way), :class:`PaymentNotOpenError`.
+    was paid in another way), :class:`PaymentNotOpenError`, :class:`MoreThanOwedError`.
     """
     payment = await get_payment(session, payment_id, for_update=True)
     payments = PaymentRepository(session)
@@ -50,7 +52,10 @@ async def record_offline_receipt(
         raise PaymentNotOpenError(status=payment.status)
     if payment.payable_kind not in ADDS_UP and await payments.has_other_kept_payment(payment):
         raise AlreadyPaidError
-    received = amount_minor if amount_minor is not None else payment.amount_minor - payment.captured_minor
+    missing = payment.amount_minor - payment.captured_minor
+    received = amount_minor if amount_minor is not None else missing
+    if not 0 < received <= missing:
+        raise MoreThanOwedError(Money(missing, payment.currency).format(session.tenant.locale))
     attempt = await latest_attempt(session, payment.id)
     payment.captured_minor += received
     payments.add(ledger_line(payment, f"receipt_{kind}", received, provider_ref=attempt.provider_ref))

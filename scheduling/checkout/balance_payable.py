@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from billing.checkout.errors import AppointmentNotPayableError
-from billing.payments.errors import AlreadyPaidError
+from billing.payments.errors import AlreadyPaidError, MoreThanOwedError
 from billing.payments.models import Payment, PaymentStatus
 from billing.payments.payables import APPOINTMENT, APPOINTMENT_BALANCE, PaymentOutcome, register_payable_kind
 from billing.payments.receipts import ReceiptKind, record_offline_receipt
@@ -26,7 +26,6 @@ from scheduling.appointments.services.balances import PAYABLE, cost_minor, find_
 from scheduling.appointments.services.reading import check_owner, effective_status, get_appointment
 from scheduling.checkout.appointment_payable import describe_appointment
 from todoenbalance.kit.database import TenantSession
-from todoenbalance.kit.errors import InvalidInputError
 from todoenbalance.kit.money import Money
 from todoenbalance.kit.settings import Settings
 
@@ -89,7 +88,7 @@ async def record_at_desk(
 
     What the client had promised to pay at the visit is filled first, the rest is a payment of the balance. Who did it
     is for the audit trail. Raises :class:`NotFoundError`, :class:`AppointmentNotPayableError`,
-    :class:`AlreadyPaidError`, :class:`InvalidInputError` for more than is owed.
+    :class:`AlreadyPaidError`, :class:`MoreThanOwedError`.
     """
     check_owner(await AppointmentRepository(session).find(appointment_id), None)
     await lock_opening(session, appointment_id)
@@ -102,8 +101,7 @@ async def record_at_desk(
         raise AlreadyPaidError
     left = balance if amount_minor is None else amount_minor
     if not 0 < left <= balance:
-        available = Money(balance, appointment.currency).format(session.tenant.locale)
-        raise InvalidInputError(["body", "amount"], f"at most {available} is owed", "more_than_owed")
+        raise MoreThanOwedError(Money(balance, appointment.currency).format(session.tenant.locale))
     filled = []
     for payment in payments:
         part = min(left, payment.amount_minor - payment.captured_minor)

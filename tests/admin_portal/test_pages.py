@@ -249,6 +249,7 @@ class TestPayments:
         assert_sober(page)
         nonsense = await submit(owner, page, "/receipt", amount="lots")
         assert nonsense.status_code == 422
+        assert (await submit(owner, page, "/receipt", kind="cash", amount="45.01")).status_code == 422
         for _ in range(2):
             assert (await submit(owner, page, "/receipt", kind="cash", amount="45")).status_code == 303
         async with runtime.database.tenant(practice) as session:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from tenants.accounts.models import StaffAuditEntry, StaffRole
 from tests.conftest import HttpFactory
 from tests.support.checkout import PRICE, Desk, make_desk
+from tests.support.documents import issued_at, set_client, set_issuer
 from tests.support.practices import make_staff_member
 from tests.support.problems import assert_problem
 from todoenbalance.kit.ids import new_id
@@ -84,6 +85,20 @@ async def test_receipts_are_recorded_undone_and_audited(desk: Desk, http: HttpFa
         ("payment.receipt_recorded", PRICE, "billete"),
         ("payment.receipt_undone", PRICE, "era falso"),
     ]
+
+
+async def test_no_more_is_recorded_or_invoiced_than_is_missing(desk: Desk, http: HttpFactory) -> None:
+    await set_issuer(desk.runtime, desk.practice)
+    await set_client(desk)
+    payment = await desk.start(await desk.book(), "offline")
+    reception = await signed_in(desk, http, StaffRole.RECEPTION)
+    body = {"kind": "cash", "amount": euros(99_999_999_999)}
+    refused = await reception.post(f"/api/v1/admin/payments/{payment.id}/receipt", json=body)
+    assert_problem(refused, 422, "validation_error")
+    assert [one["type"] for one in refused.json()["errors"]] == ["more_than_owed"]
+    await desk.run()
+    assert await issued_at(desk, payment.id) == []
+    assert await audit(desk) == []
 
 
 async def test_each_role_may_what_its_table_says(desk: Desk, http: HttpFactory) -> None:

@@ -10,12 +10,13 @@ from uuid import UUID
 from billing.documents.errors import (
     ClientDataNeededError,
     CorrectionExceedsDocumentError,
+    DocumentCorrectedError,
     NotCorrectableError,
     NothingChangedError,
 )
 from billing.documents.models import CorrectionMethod, Document, DocumentKind, DocumentLine, InvoiceType
 from billing.documents.repository import DocumentRepository
-from billing.documents.services.issuing import find_head, invoiced_minor, lock_issuer
+from billing.documents.services.issuing import find_head, invoiced_minor, lock_issuer, money_kept
 from billing.documents.services.writing import SYSTEM, Author, Draft, write_document
 from billing.documents.snapshot import PARTY, PricedLine, party
 from billing.documents.taxes import TaxTreatment, allocate, split_gross
@@ -31,19 +32,26 @@ from todoenbalance.kit.settings import Settings
 async def correct_for_refund(session: TenantSession, settings: Settings, refund_id: UUID) -> Document | None:
     """The rectifying invoice of money that went back; None where nothing was invoiced that is not here.
 
-    Harmless to repeat: a refund has one. Raises ``NotFoundError``.
+    Harmless to repeat: a refund has one each time that it goes through, which may be again after it had failed.
+    Raises ``NotFoundError``.
     """
     refund = await get_refund(session, refund_id)
     payment = await get_payment(session, refund.payment_id, for_update=True)
     documents = DocumentRepository(session)
-    if refund.status != RefundStatus.SUCCEEDED or await documents.find_of_refund(refund.id) is not None:
+    if refund.status != RefundStatus.SUCCEEDED:
+        return None
+    known = await documents.find_of_refund(refund.id)
+    if known is not None and (refund.settled_at is None or refund.settled_at <= known.created_at):
+        # Heard of again: what is too much belongs to another refund, which has its own.
         return None
     issued = await documents.list_of_payment(payment.id)
     too_much = invoiced_minor(issued) - (payment.captured_minor - payment.refunded_minor)
     if find_head(issued) is None or too_much <= 0:
         return None
     off = min(too_much, refund.amount_minor)
-    return await _differ(session, settings, payment, -off, {"code": "refund"}, refund_id=refund.id)
+    # A refund can be named by one document only: the first.
+    named = refund.id if known is None else None
+    return await _differ(session, settings, payment, -off, {"code": "refund"}, refund_id=named)
 
 
 async def bring_in_line(session: TenantSession, settings: Settings, payment_id: UUID) -> Document | None:
@@ -121,16 +129,21 @@ async def replace_with_full(
     """A full invoice in exchange for a simplified one (*factura de canje*); the one that there is if it was done.
 
     ``client_id``: only one of this client's. Raises ``NotFoundError``, :class:`NotCorrectableError`,
+    :class:`NothingToDocumentError` once the money went back, :class:`DocumentCorrectedError`,
     :class:`ClientDataNeededError`.
     """
     document = await get_document(session, document_id, client_id=client_id)
-    await get_payment(session, document.payment_id, for_update=True)
+    payment = await get_payment(session, document.payment_id, for_update=True)
     documents = DocumentRepository(session)
     if document.kind != DocumentKind.SIMPLIFIED:
         raise NotCorrectableError
     known = (await documents.superseded_by([document.id])).get(document.id)
     if known is not None:
         return known
+    money_kept(payment)
+    # The new one has the other's amounts, so what was corrected would be invoiced again.
+    if invoiced_minor(await documents.list_of_payment(payment.id)) != document.total_minor:
+        raise DocumentCorrectedError
     profile = await documents.find_billing_profile(document.client_id)
     if profile is None:
         raise ClientDataNeededError

@@ -68,6 +68,16 @@ def invoiced_minor(issued: list[Document]) -> int:
     return sum(one.total_minor for one in issued if one.kind != DocumentKind.RECEIPT and one.supersedes_id is None)
 
 
+def money_kept(payment: Payment) -> int:
+    """What is here of it. A refund that is only promised yet is corrected when it is done, unless it takes all.
+
+    Raises :class:`NothingToDocumentError`.
+    """
+    if payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor <= 0:
+        raise NothingToDocumentError
+    return payment.captured_minor - payment.refunded_minor
+
+
 async def issue_invoice(
     session: TenantSession,
     settings: Settings,
@@ -88,7 +98,7 @@ async def issue_invoice(
     if head is not None:
         return head
     issuer = await lock_issuer(session)
-    amount = _money_kept(payment)
+    amount = money_kept(payment)
     _check_currency(issuer, payment)
     profile = await documents.find_billing_profile(payment.client_id)
     kind = _kind_of(issuer, profile, amount, wants_full=wants_full)
@@ -99,14 +109,18 @@ async def issue_invoice(
 async def issue_receipt(
     session: TenantSession, settings: Settings, payment_id: UUID, *, author: Author = SYSTEM
 ) -> Document:
-    """Proof that money was received, which is no invoice; the one that there is if there is one. Raises the same."""
+    """Proof of the money that is here, which is no invoice; the last one if the amount is still the same.
+
+    Older ones stay as they are. Raises the same.
+    """
     payment = await get_payment(session, payment_id, for_update=True)
     documents = DocumentRepository(session)
-    known = next((one for one in await documents.list_of_payment(payment.id) if one.kind == DocumentKind.RECEIPT), None)
-    if known is not None:
-        return known
+    amount = money_kept(payment)
+    receipts = [one for one in await documents.list_of_payment(payment.id) if one.kind == DocumentKind.RECEIPT]
+    if receipts and receipts[-1].total_minor == amount:
+        return receipts[-1]
     issuer = await lock_issuer(session)
-    draft = await _draft(session, issuer, payment, _money_kept(payment), DocumentKind.RECEIPT, None)
+    draft = await _draft(session, issuer, payment, amount, DocumentKind.RECEIPT, None)
     return await write_document(session, settings, issuer, draft, author)
 
 
@@ -138,13 +152,6 @@ async def retry_pending(session: TenantSession, client_id: UUID | None = None) -
     for row in rows:
         await publish(session, DOCUMENT_ISSUE, {"payment_id": str(row.payment_id)})
     return len(rows)
-
-
-def _money_kept(payment: Payment) -> int:
-    """What is here of it. A refund that is only promised yet is corrected when it is done, unless it takes all."""
-    if payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor <= 0:
-        raise NothingToDocumentError
-    return payment.captured_minor - payment.refunded_minor
 
 
 def _check_currency(issuer: IssuerProfile, payment: Payment) -> None:

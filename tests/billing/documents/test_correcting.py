@@ -8,15 +8,20 @@ import pytest
 from billing.documents.errors import (
     ClientDataNeededError,
     CorrectionExceedsDocumentError,
+    DocumentCorrectedError,
     NotCorrectableError,
     NothingChangedError,
+    NothingToDocumentError,
 )
 from billing.documents.models import CorrectionMethod, Document
 from billing.documents.services import correcting
 from billing.documents.services.issuing import invoiced_minor, issue_invoice
 from billing.documents.services.writing import Author
 from billing.documents.verifactu.chain import verify_documents
+from billing.payments.models import Payment, Refund
 from billing.payments.receipts import ReceiptKind, record_offline_receipt, undo_offline_receipt
+from billing.providers.port import RefundResult, RefundState
+from billing.refunds.service import request_refund, settle_row
 from tests.support.checkout import PRICE, Desk
 from tests.support.documents import (
     issued_at,
@@ -101,6 +106,26 @@ class TestRefunds:
                 assert await correcting.correct_for_refund(session, issuing.runtime.settings, refund_id) is None
                 assert await correcting.bring_in_line(session, issuing.runtime.settings, payment.id) is None
         assert len(await issued_at(issuing)) == 2
+
+    async def test_one_that_failed_and_went_through_after_all_is_corrected_each_time(self, issuing: Desk) -> None:
+        await set_client(issuing)
+        payment = await pay(issuing)
+        refund_id = await refund(issuing, payment.id)
+        for state in (RefundState.FAILED, RefundState.SUCCEEDED, RefundState.FAILED, RefundState.SUCCEEDED):
+            async with issuing.runtime.database.tenant(issuing.practice) as session:
+                money = await session.get_one(Payment, payment.id, with_for_update=True)
+                row = await session.get_one(Refund, refund_id, with_for_update=True)
+                await settle_row(session, money, row, RefundResult(state, row.provider_ref, "x"))
+            await issuing.run()
+            after = await issuing.payment(payment.id)
+            assert invoiced_minor(await issued_at(issuing)) == after.captured_minor - after.refunded_minor
+        documents = await issued_at(issuing)
+        assert [one.total_minor for one in documents] == [PRICE, -PRICE, PRICE, -PRICE, PRICE, -PRICE]
+        assert [one.refund_id for one in documents[1:]] == [refund_id, None, None, None, None]
+        assert [one.invoice_type for one in documents[1:]] == ["R1", "R4", "R1", "R4", "R1"]
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            assert await correcting.correct_for_refund(session, issuing.runtime.settings, refund_id) is None
+        await assert_sound(issuing)
 
     async def test_without_an_invoice_there_is_nothing_to_correct(self, desk: Desk) -> None:
         payment = await pay(desk)
@@ -208,6 +233,58 @@ class TestAFullInvoiceInExchange:
         assert (documents[-1].invoice_type, documents[-1].corrects_id) == ("R1", made.id)
         assert invoiced_minor(documents) == 0
         await assert_sound(issuing)
+
+    async def test_is_not_given_for_money_that_went_back(self, issuing: Desk) -> None:
+        payment = await pay(issuing)
+        await refund(issuing, payment.id)
+        simplified = (await issued_at(issuing))[0]
+        await set_client(issuing)
+        with pytest.raises(NothingToDocumentError):
+            await act(issuing, correcting.replace_with_full, simplified.id, STAFF)
+        assert invoiced_minor(await issued_at(issuing)) == 0
+
+    async def test_is_not_given_while_all_of_the_money_is_on_its_way_back(self, issuing: Desk) -> None:
+        payment = await pay(issuing)
+        (simplified,) = await issued_at(issuing)
+        await set_client(issuing)
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            await request_refund(session, payment.id)
+        with pytest.raises(NothingToDocumentError):
+            await act(issuing, correcting.replace_with_full, simplified.id, STAFF)
+
+    @pytest.mark.parametrize("off", [1000, PRICE])
+    async def test_is_not_given_for_one_that_was_corrected(self, issuing: Desk, off: int) -> None:
+        await pay(issuing)
+        (simplified,) = await issued_at(issuing)
+        await act(issuing, correcting.correct_amount, simplified.id, off, "x", STAFF)
+        await set_client(issuing)
+        with pytest.raises(DocumentCorrectedError):
+            await act(issuing, correcting.replace_with_full, simplified.id, STAFF)
+
+    async def test_is_given_where_the_corrections_come_to_nothing(self, issuing: Desk) -> None:
+        payment = await pay_at_desk(issuing)
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            await undo_offline_receipt(session, payment.id)
+        await issuing.run()
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            await record_offline_receipt(session, payment.id, ReceiptKind.CASH)
+        await issuing.run()
+        simplified = (await issued_at(issuing))[0]
+        await set_client(issuing)
+        made = await act(issuing, correcting.replace_with_full, simplified.id, STAFF)
+        assert made.total_minor == PRICE
+        await act(issuing, correcting.correct_amount, made.id, PRICE, "x", STAFF)
+        assert invoiced_minor(await issued_at(issuing)) == 0
+        await assert_sound(issuing)
+
+    async def test_once_given_it_is_answered_again_after_a_refund(self, issuing: Desk) -> None:
+        payment = await pay(issuing)
+        (simplified,) = await issued_at(issuing)
+        await set_client(issuing)
+        made = await act(issuing, correcting.replace_with_full, simplified.id, STAFF)
+        await refund(issuing, payment.id)
+        again = await act(issuing, correcting.replace_with_full, simplified.id, STAFF)
+        assert again.id == made.id
 
     async def test_wants_the_clients_details(self, issuing: Desk) -> None:
         await pay(issuing)

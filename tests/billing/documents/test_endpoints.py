@@ -9,7 +9,7 @@ from sqlalchemy import select
 from tenants.accounts.models import StaffAuditEntry, StaffRole
 from tests.conftest import HttpFactory
 from tests.support.checkout import PRICE, Desk
-from tests.support.documents import CLIENT, ISSUER, issued_at, pay, price, set_client, set_issuer, text_of
+from tests.support.documents import CLIENT, ISSUER, issued_at, pay, price, refund, set_client, set_issuer, text_of
 from tests.support.practices import make_client, make_staff_member
 from tests.support.problems import assert_problem
 from todoenbalance.kit import clock
@@ -119,6 +119,20 @@ class TestTheClientsView:
         page = await client.get(f"{OWN}/{item['id']}.html")
         assert page.headers["content-security-policy"].startswith("default-src 'none'")
         assert item["number"] in page.text
+
+    async def test_a_full_invoice_of_money_that_went_back_is_refused(
+        self, client: httpx.AsyncClient, issuing: Desk
+    ) -> None:
+        returned, corrected = await pay(issuing), await pay(issuing)
+        await refund(issuing, returned.id)
+        await refund(issuing, corrected.id, 1000)
+        await client.put(PROFILE, json=CLIENT)
+        items = (await client.get(OWN)).json()["items"]
+        simplified = {one["payment_id"]: one["id"] for one in items if one["kind"] == "simplified"}
+        refused = await client.post(f"{OWN}/{simplified[str(returned.id)]}/full-invoice")
+        assert_problem(refused, 409, "nothing_to_document")
+        refused = await client.post(f"{OWN}/{simplified[str(corrected.id)]}/full-invoice")
+        assert_problem(refused, 409, "document_corrected")
 
     async def test_a_full_invoice_is_asked_for_once_the_details_are_there(
         self, client: httpx.AsyncClient, issuing: Desk

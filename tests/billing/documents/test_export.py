@@ -10,10 +10,12 @@ import pytest
 
 from billing.documents.export import (
     ExportFormat,
+    Table,
     export_quarter,
     harmless,
     quarter_bounds,
     read_table,
+    to_csv,
 )
 from billing.documents.services.correcting import replace_with_full
 from billing.documents.services.issuing import issue_receipt
@@ -97,8 +99,22 @@ class TestCsv:
     def test_what_a_spreadsheet_would_run_is_text(self, text: str) -> None:
         assert harmless(text) == f"'{text}"
 
-    def test_other_texts_stay_as_they_are(self) -> None:
-        assert harmless("Núñez = Cía") == "Núñez = Cía"
+    @pytest.mark.parametrize("text", ["Núñez = Cía", "Pérez-Gil, S.L.", "Ruiz; Hijos", "a, b", "a@b.es", ""])
+    def test_other_texts_stay_as_they_are(self, text: str) -> None:
+        assert harmless(text) == text
+
+    @pytest.mark.parametrize("delimiter", [",", ";"])
+    @pytest.mark.parametrize("language", ["es", "en"])
+    @pytest.mark.parametrize(
+        "name",
+        ["Juan,=2+5+cmd|' /C calc'!A0,x", "Juan;=1+1;x", "Juan, =1+1", 'Juan,"=1+1', 'Juan;" @SUM(A1)', ",=1", ";\t=1"],
+    )
+    def test_nor_does_it_run_where_cells_are_split_at_other_characters(
+        self, name: str, language: str, delimiter: str
+    ) -> None:
+        data = to_csv(Table(language, ("Número", "Cliente", "NIF"), [("F-1", name, "12345678Z")], []))
+        rows = csv.reader(io.StringIO(data.decode("utf-8-sig")), delimiter=delimiter)
+        assert not [cell for row in rows for cell in row if cell.strip('" \t').startswith(("=", "+", "-", "@"))]
 
 
 class TestTheQuarter:

@@ -1,13 +1,14 @@
 """When a payment's invoice is issued, of which kind, and what it says."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from billing.documents.errors import ClientDataNeededError, IssuerMissingError, NothingToDocumentError
-from billing.documents.models import DocumentKind
-from billing.documents.services.issuing import issue_invoice, issue_receipt
+from billing.documents.models import Document, DocumentKind
+from billing.documents.services.issuing import invoiced_minor, issue_invoice, issue_receipt
 from billing.documents.services.profiles import set_rates
 from billing.payments.receipts import ReceiptKind, record_offline_receipt
 from tests.support.checkout import PRICE, Desk
@@ -20,6 +21,7 @@ from tests.support.documents import (
     pending,
     price,
     records,
+    refund,
     set_client,
     set_issuer,
 )
@@ -252,6 +254,36 @@ class TestByHand:
         assert (receipt.kind, receipt.series, receipt.invoice_type) == (DocumentKind.RECEIPT, "J", None)
         assert receipt.content["qr"] is None
         assert [record.number for record in await records(issuing)] == [f"S-{clock.now().year}-0001"]
+
+    async def test_a_receipt_is_a_new_one_when_the_amount_is_another(self, issuing: Desk) -> None:
+        payment = await pay_at_desk(issuing, amount_minor=2000)
+
+        async def receive() -> Document:
+            async with issuing.runtime.database.tenant(issuing.practice) as session:
+                return await issue_receipt(session, issuing.runtime.settings, payment.id)
+
+        first = await receive()
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            await record_offline_receipt(session, payment.id, ReceiptKind.CASH)
+        await issuing.run()
+        made = await asyncio.gather(*(receive() for _ in range(3)))
+        [second] = {one.id: one for one in made}.values()
+        assert [(one.total_minor, one.series, one.sequence) for one in (first, second)] == [
+            (2000, "J", 1),
+            (PRICE, "J", 2),
+        ]
+        documents = await issued_at(issuing)
+        assert [one.total_minor for one in documents if one.kind == DocumentKind.RECEIPT] == [2000, PRICE]
+        assert invoiced_minor(documents) == PRICE
+
+    async def test_a_receipt_of_money_that_went_back_is_refused(self, issuing: Desk) -> None:
+        payment = await pay(issuing)
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            await issue_receipt(session, issuing.runtime.settings, payment.id)
+        await refund(issuing, payment.id)
+        async with issuing.runtime.database.tenant(issuing.practice) as session:
+            with pytest.raises(NothingToDocumentError):
+                await issue_receipt(session, issuing.runtime.settings, payment.id)
 
 
 class TestTheYear:

@@ -5,6 +5,7 @@ import pytest
 from billing.checkout.schemas import PaymentRead
 from billing.payments.errors import (
     AlreadyPaidError,
+    MoreThanOwedError,
     NoReceiptToUndoError,
     NotAnOfflinePaymentError,
     PaymentNotOpenError,
@@ -45,8 +46,19 @@ class TestRecord:
         assert (await record(desk, owed)).status == PaymentStatus.SUCCEEDED
         assert await desk.ledger(owed.id) == [("receipt_cash", 2000), ("receipt_cash", 2500)]
 
-    async def test_more_than_was_asked_is_an_amount_and_no_error(self, desk: Desk, owed: PaymentRead) -> None:
-        assert (await record(desk, owed, 5000)).captured_minor == 5000
+    @pytest.mark.parametrize("amount_minor", [PRICE + 1, 99_999_999_999, 0, -1])
+    async def test_more_than_was_asked_is_refused(self, desk: Desk, owed: PaymentRead, amount_minor: int) -> None:
+        with pytest.raises(MoreThanOwedError):
+            await record(desk, owed, amount_minor)
+        assert await desk.ledger(owed.id) == []
+
+    async def test_the_last_part_is_no_more_than_what_is_missing(self, desk: Desk, owed: PaymentRead) -> None:
+        await record(desk, owed, 2000)
+        with pytest.raises(MoreThanOwedError) as caught:
+            await record(desk, owed, 2501)
+        [error] = caught.value.errors
+        assert "25" in caught.value.sentence_for(error, "es")
+        assert (await record(desk, owed, 2500)).captured_minor == PRICE
 
     async def test_of_an_online_payment_is_refused(self, desk: Desk) -> None:
         payment = await desk.start(await desk.book())
