@@ -10,6 +10,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from todoenbalance.kit.database import TenantBase
 
 
+_BRANDS = {"amex": "American Express", "diners": "Diners Club", "jcb": "JCB", "unionpay": "UnionPay"}
+"""Brands as they write themselves, where that is not the provider's word with a capital letter."""
+
+
 class CardStatus(StrEnum):
     """``pending``: the client is giving it. ``active``: it may be charged. ``failed``: they did not, or it was none."""
 
@@ -62,5 +66,5 @@ class SavedCard(TenantBase):
 
     @property
     def label(self) -> str:
-        """What its owner knows it by: ``visa ···· 4242``."""
-        return f"{self.brand} ···· {self.last_four}"
+        """What its owner knows it by: ``Visa ···· 4242``."""
+        return f"{_BRANDS.get(str(self.brand), str(self.brand).title())} ···· {self.last_four}"

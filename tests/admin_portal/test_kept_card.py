@@ -41,7 +41,7 @@ async def test_it_is_read_by_who_sees_payments(
     assert_sober(page)
     assert f"{LABEL} None kept" in words(page)
     await give(browser, stripe_server)
-    assert f"{LABEL} visa ···· 4242" in words(await desk.get(address))
+    assert f"{LABEL} Visa ···· 4242" in words(await desk.get(address))
     assert LABEL not in words(await desk.get(without_fee))
     other = await staff_browser(http, runtime, practice, StaffRole.PRACTITIONER)
     assert "4242" not in (await other.get(address)).text

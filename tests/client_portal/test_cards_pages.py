@@ -30,7 +30,7 @@ __all__ = ["stripe_server"]
 HERE = "/account/cards"
 BOX = 'name="save_card"'
 FEE = {"price_minor": 4500, "no_show_fee_minor": 2000}
-CHARGED = "If you don't come, the fee of €20.00 is charged to your card visa ···· 4242."
+CHARGED = "If you don't come, the fee of €20.00 is charged to your card Visa ···· 4242."
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ class TestOwnPage:
         back = await browser.get(str(stripe_server.pay(page_at_stripe(stripe_server))))
         kept = await browser.get(back.headers["location"])
         assert_sober(kept)
-        for said in ("Your card is kept.", "visa ···· 4242", "12/2034", sentence):
+        for said in ("Your card is kept.", "Visa ···· 4242", "12/2034", sentence):
             assert said in words(kept), said
         removed = await submit(browser, kept, "/remove")
         assert removed.headers["location"] == f"{HERE}?done=removed"
