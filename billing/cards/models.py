@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import TenantBase
 
-
 _BRANDS = {"amex": "American Express", "diners": "Diners Club", "jcb": "JCB", "unionpay": "UnionPay"}
 """Brands as they write themselves, where that is not the provider's word with a capital letter."""
 

@@ -345,6 +345,19 @@ class TestWithAPayment:
         assert "Only if you pay by card." not in words(confirm)
 
     @pytest.mark.usefixtures("account")
+    async def test_who_pays_at_the_desk_is_led_to_where_a_card_is_kept(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext, stripe_server: StripeServer
+    ) -> None:
+        await set_practice(runtime, practice, payment_methods=["stripe", "offline"])
+        confirm = await first_confirmation(browser, await make_offer(runtime, practice, **FEE))
+        booked = await submit(browser, confirm, method="offline")
+        here = f"/appointments/{id_in(booked.headers['location'])}"
+        link = '<a href="/account/cards">Have a card kept</a>'
+        assert link in (await browser.get(here)).text
+        await give(browser, stripe_server)
+        assert link not in (await browser.get(here)).text
+
+    @pytest.mark.usefixtures("account")
     @pytest.mark.parametrize(
         ("fields", "methods"),
         [
