@@ -161,7 +161,9 @@ class Books(RuleBasedStateMachine):
         """The client cancels, in time."""
         self._try(self._desk.cancel(self._booked[n % len(self._booked)]))
 
-    @rule(n=st.integers(0, 3), amount=st.sampled_from([None, 1000]), how=st.sampled_from(["", "lost", "pending", "later"]))
+    @rule(
+        n=st.integers(0, 3), amount=st.sampled_from([None, 1000]), how=st.sampled_from(["", "lost", "pending", "later"])
+    )
     def give_back(self, n: int, amount: int | None, how: str) -> None:
         """Staff refunds; Stripe's answer may be lost, or slow, and the queue may come to it only after other things."""
         payments = self._rows(Payment)
