@@ -30,6 +30,8 @@ _AUTHENTICATION: Final = frozenset({530, 534, 535, 538})
 """Replies that ask for (other) credentials, to whichever command (RFC 4954, 6)."""
 _ENHANCED: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\b")
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,70}")
+_LOCAL: Final = re.compile(r"""[^\s\x00-\x1f\x7f()<>\[\]:;@\\,"]{1,64}""")
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _log = get_logger("notifications.smtp")
 
 
@@ -134,10 +136,11 @@ def _write(mail: Mail) -> Letter:
 
 def _address(given: str, name: str = "") -> Address:
     local, _, domain = given.strip().rpartition("@")
-    if not local or not domain:
+    if not domain.isascii():  # a domain has an ASCII form, which every server takes; the part before the @ has none
+        domain = domain.encode("idna").decode("ascii")
+    if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
         raise ValueError("no address")
-    # A domain has an ASCII form, which every server takes; the part before the @ has none.
-    return Address(name, local, domain if domain.isascii() else domain.encode("idna").decode("ascii"))
+    return Address(name, local, domain)
 
 
 def _attach(message: EmailMessage, item: Attachment) -> None:
