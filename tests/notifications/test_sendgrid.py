@@ -222,9 +222,7 @@ class TestAnAppointmentsMail:
         base, key = sendgrid_server.url, SecretStr(KEY)
         changes = {
             "mail": given.mail.model_copy(update={"adapter": "sendgrid"}),
-            "providers": given.providers.model_copy(
-                update={"sendgrid": SendGridSettings(api_key=key, api_base=base)}
-            ),
+            "providers": given.providers.model_copy(update={"sendgrid": SendGridSettings(api_key=key, api_base=base)}),
         }
         return replace(runtime, settings=given.model_copy(update=changes))
 

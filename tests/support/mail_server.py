@@ -1,14 +1,15 @@
 """A mail server on a port of this machine, with real SMTP and, where a test wants it, real TLS."""
 
 import asyncio
-import email
 import ipaddress
 import ssl
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from email.parser import BytesParser
 from email.policy import SMTPUTF8
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,13 @@ class MailServer:
     @property
     def messages(self) -> list[EmailMessage]:
         """What arrived, read by the standard library."""
-        found = [email.message_from_bytes(bytes(it.content or b""), policy=SMTPUTF8) for it in self.envelopes]
-        return [it for it in found if isinstance(it, EmailMessage)]
+        reader: BytesParser[EmailMessage] = BytesParser(policy=SMTPUTF8)
+        return [reader.parsebytes(content) for content in self.contents]
+
+    @property
+    def contents(self) -> list[bytes]:
+        """What arrived, as it arrived."""
+        return [it.content for it in self.envelopes if isinstance(it.content, bytes)]
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -63,7 +69,7 @@ class MailServer:
         if self.at_content == TAKEN:
             self.envelopes.append(envelope)
         if self.hangs_up_after_content:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return await self._said(self.at_content)
 
@@ -71,7 +77,7 @@ class MailServer:
         """Who has the password may come in."""
         assert isinstance(data, LoginPassword)
         self.users.append(data.login.decode())
-        return AuthResult(success=data.password.decode() == self.password)
+        return AuthResult(success=data.password.decode() == self.password, handled=False)
 
     async def _said(self, answer: str | None) -> str:
         if answer is None:
@@ -91,17 +97,19 @@ async def mail_server(
         context.load_cert_chain(certificate)
 
     def serve() -> SMTP:
-        return SMTP(
-            made,
-            enable_SMTPUTF8=utf8,
-            hostname="mail.test",
-            tls_context=None if tls_from_the_start else context,
-            require_starttls=context is not None and not tls_from_the_start,
-            authenticator=made.authenticate,
-            auth_required=bool(made.password),
-            auth_require_tls=False,
-            loop=asyncio.get_running_loop(),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of passwords in the clear, which some tests want
+            return SMTP(
+                made,
+                enable_SMTPUTF8=utf8,
+                hostname="mail.test",
+                tls_context=None if tls_from_the_start else context,
+                require_starttls=context is not None and not tls_from_the_start,
+                authenticator=made.authenticate,
+                auth_required=bool(made.password),
+                auth_require_tls=False,
+                loop=asyncio.get_running_loop(),
+            )
 
     loop = asyncio.get_running_loop()
     server = await loop.create_server(serve, "127.0.0.1", 0, ssl=context if tls_from_the_start else None)
