@@ -150,7 +150,7 @@ def _attach(message: EmailMessage, item: Attachment) -> None:
     )
 
 
-def _translate(error: Exception) -> MailRejectedError | MailUnavailableError:
+def _translate(error: BaseException) -> MailRejectedError | MailUnavailableError:
     match error:
         case aiosmtplib.SMTPRecipientsRefused():
             return _judge(error.recipients[0], "recipient")
@@ -164,8 +164,8 @@ def _translate(error: Exception) -> MailRejectedError | MailUnavailableError:
             return MailRejectedError("the mail server takes no addresses with such letters")
         case aiosmtplib.SMTPResponseException():
             return _later(error)
-        case ssl.SSLCertVerificationError():
-            return _ours(error)
+        case OSError() if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
+            return _ours(error.__cause__ or error)
         case OSError():  # lost connections and timeouts of the package's too
             return MailUnavailableError(f"no answer from the mail server ({type(error).__name__})")
         case _:  # no STARTTLS, no authentication where the settings ask for it
@@ -184,7 +184,7 @@ def _later(error: aiosmtplib.SMTPResponseException) -> MailUnavailableError:
     return MailUnavailableError(f"the mail server said later ({_said(error)})")
 
 
-def _ours(error: Exception) -> MailUnavailableError:
+def _ours(error: BaseException) -> MailUnavailableError:
     said = _said(error) if isinstance(error, aiosmtplib.SMTPResponseException) else type(error).__name__
     _log.error("mail_provider_refuses_us", provider="smtp", status=said)
     return MailUnavailableError(f"the mail server refuses us ({said})")

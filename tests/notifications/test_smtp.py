@@ -261,9 +261,14 @@ class TestSigningInAndEncryption:
         assert missing[0] is MailUnavailableError
         assert len([it for it in caplog.records if "mail_provider_refuses_us" in it.getMessage()]) == 2
 
-    async def test_a_server_without_passwords_is_told_none(self) -> None:
-        settings = SmtpSettings(host="127.0.0.1", username="app", password=SecretStr(PASSWORD))
-        assert PASSWORD not in repr(settings)
+    async def test_a_server_that_asks_for_no_password_is_our_fault_where_we_have_one(self) -> None:
+        async with mail_server(signs_in=False) as server:
+            kind, reason = await refusal(smtp(server, username="app", password=PASSWORD))
+        assert (kind, reason) == (MailUnavailableError, "the mail server refuses us (SMTPException)")
+        assert (server.users, server.envelopes) == ([], [])
+
+    def test_the_password_is_not_shown(self) -> None:
+        assert PASSWORD not in repr(SmtpSettings(host="127.0.0.1", username="app", password=SecretStr(PASSWORD)))
 
     @pytest.mark.parametrize("security", [SmtpSecurity.STARTTLS, SmtpSecurity.TLS])
     async def test_encrypted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, security: SmtpSecurity) -> None:
@@ -282,8 +287,8 @@ class TestSigningInAndEncryption:
         async with mail_server(
             certificate=make_certificate(tmp_path), tls_from_the_start=from_the_start, password=PASSWORD
         ) as server:
-            kind, _ = await refusal(smtp(server, security=security, username="app", password=PASSWORD))
-        assert kind is MailUnavailableError
+            refused = await refusal(smtp(server, security=security, username="app", password=PASSWORD))
+        assert refused == (MailUnavailableError, "the mail server refuses us (SSLCertVerificationError)")
         assert (server.users, server.envelopes) == ([], [])
 
     async def test_a_server_without_starttls_gets_neither_password_nor_mail(self) -> None:

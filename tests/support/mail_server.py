@@ -87,9 +87,17 @@ class MailServer:
 
 @asynccontextmanager
 async def mail_server(
-    *, certificate: Path | None = None, tls_from_the_start: bool = False, utf8: bool = True, **values: Any
+    *,
+    certificate: Path | None = None,
+    tls_from_the_start: bool = False,
+    utf8: bool = True,
+    signs_in: bool = True,
+    **values: Any,
 ) -> AsyncIterator[MailServer]:
-    """Listens while the block runs. ``certificate``: it offers STARTTLS, or has TLS from the start."""
+    """Listens while the block runs. ``certificate``: it offers STARTTLS, or has TLS from the start.
+
+    ``signs_in``: whether it offers to.
+    """
     made = MailServer(**values)
     context = None
     if certificate is not None:
@@ -108,6 +116,7 @@ async def mail_server(
                 authenticator=made.authenticate,
                 auth_required=bool(made.password),
                 auth_require_tls=False,
+                auth_exclude_mechanism=() if signs_in else ("LOGIN", "PLAIN"),
                 loop=asyncio.get_running_loop(),
             )
 
