@@ -6,8 +6,8 @@ next one), and that nothing of its errors' texts goes on, which may quote addres
 
 **The window that can't be closed.** SendGrid has no idempotency key. If it took a mail and its answer was lost, or the
 process died before the outcome was recorded, the mail is handed over again: such a mail may arrive twice, never zero
-times. Both carry the same ``Message-ID`` and the same ``mail_id`` among their custom arguments, so some mailboxes show
-one, and events tell of both as one message.
+times. Both are given the same ``Message-ID`` and the same ``mail_id`` among their custom arguments, so some mailboxes
+show one, and events tell of both as one message.
 """
 
 import asyncio
@@ -26,8 +26,9 @@ from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.settings import SendGridSettings
 from todoenbalance.kit.tenancy import TenantContext
 
-TIMEOUT_SECONDS: Final = 15.0
-"""To connect, and between two pieces of an answer. The package would wait for ever."""
+TIMEOUT_SECONDS: Final = 10.0
+"""To connect, and between two pieces of an answer, well within a lease of the queue's. The package would wait for
+ever."""
 PLATFORM: Final = "platform"
 """Stands where a practice's key would, in mail of the platform's own."""
 
