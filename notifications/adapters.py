@@ -2,6 +2,8 @@
 
 from notifications.mailbox import Mailbox
 from notifications.port import MailPort
+from notifications.sendgrid import SendGrid
+from notifications.smtp import Smtp
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
@@ -11,7 +13,12 @@ def mail_port(runtime: Runtime, tenant: TenantContext | None) -> MailPort:
 
     Raises ``LookupError`` for a name that no adapter has; settings refuse the mailbox in production.
     """
-    name = runtime.settings.mail.adapter
+    settings = runtime.settings
+    name = settings.mail.adapter
     if name == "mailbox":
         return Mailbox(runtime.database, tenant)
+    if name == "sendgrid":
+        return SendGrid(settings.providers.sendgrid, tenant)
+    if name == "smtp":
+        return Smtp(settings.mail.smtp, local_hostname=settings.base_domain)
     raise LookupError(f"no mail adapter is called {name!r}")

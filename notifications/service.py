@@ -29,6 +29,7 @@ from todoenbalance.kit.runtime import Runtime
 GIVE_UP_AFTER = timedelta(hours=24)
 """A mail that no provider took for so long is late news; it is marked as failed."""
 _FAILURE_LIMIT = 500
+_REFERENCE_LIMIT = 255
 _log = get_logger("notifications")
 
 
@@ -135,8 +136,8 @@ async def deliver(context: TenantEventContext, payload: dict[str, Any], port: Ma
     """Compose and record, hand over to ``port``, record the outcome: two short transactions and a call between.
 
     A delivery that crashed between the call and the second transaction is tried again with the same message
-    id: the development mailbox drops the repeat. A provider that can't recognise a repeat sends the mail a
-    second time in that window (crash, or an answer that was lost); that is the price of never losing one.
+    id: the development mailbox drops the repeat. A provider that can't recognise a repeat (SendGrid, SMTP) sends
+    the mail a second time in that window (crash, or an answer that was lost); that is the price of never losing one.
     Raises :class:`RetryLaterError` while the provider is unavailable, for a day at most.
     """
     database, tenant = context.runtime.database, context.tenant
@@ -228,7 +229,7 @@ async def _record_sent(session: TenantSession, log_id: UUID, adapter: str, refer
     log = await EmailLogRepository(session).lock_by_id(log_id)
     if log is None or log.status != EmailStatus.SENDING:
         return
-    log.status, log.provider, log.provider_ref = EmailStatus.SENT, adapter, reference
+    log.status, log.provider, log.provider_ref = EmailStatus.SENT, adapter, reference[:_REFERENCE_LIMIT]
     log.failure, log.sent_at = None, clock.now()
 
 

@@ -2,7 +2,10 @@
 
 import pytest
 
+from tests.support.providers.fixtures import sendgrid_server
 from todoenbalance.subscriptions import register_composers
+
+__all__ = ["sendgrid_server"]
 
 
 @pytest.fixture(autouse=True)

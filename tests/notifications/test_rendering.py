@@ -127,6 +127,7 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "former_practitioner": "Pilar Ruiz",
         "seats_taken": 3,
         "capacity": 10,
+        "last_four": "4242",
     } | changed
 
 
@@ -153,6 +154,7 @@ VARIANTS: list[dict[str, Any]] = [
         "local_when": None,
         "former_practitioner": None,
         "seats_taken": 0,
+        "last_four": None,
         "price": None,
         "location_kind": "home",
     },

@@ -144,6 +144,30 @@ class PayPalSettings(BaseModel):
     asks_about_signatures: bool = True
 
 
+SENDGRID_BASES = ("https://api.sendgrid.com", "https://api.eu.sendgrid.com")
+"""SendGrid's own hosts: the global one, and the one that keeps mail of EU subusers in the EU."""
+
+
+class SendGridSettings(BaseModel):
+    """The platform's account at SendGrid, for the mail adapter ``sendgrid``.
+
+    ``api_base``: SendGrid's host in the EU, or another server in its place (tests, laptops; refused in production).
+    """
+
+    api_key: SecretStr = SecretStr("")
+    api_base: str | None = None
+
+    @field_validator("api_key")
+    @classmethod
+    def _strip(cls, value: SecretStr) -> SecretStr:
+        return SecretStr(value.get_secret_value().strip())  # a secret from a file ends in a line break
+
+    @property
+    def base(self) -> str:
+        """Where its API is, without a slash at the end."""
+        return (self.api_base or SENDGRID_BASES[0]).rstrip("/")
+
+
 def stripe_mode(key: str) -> PaymentMode:
     """The mode that a key of Stripe's works in."""
     return PaymentMode.LIVE if "_live_" in key[:9] else PaymentMode.TEST
@@ -161,6 +185,7 @@ class ProviderSettings(BaseModel):
     google: GoogleSettings = GoogleSettings()
     facebook: FacebookSettings = FacebookSettings()
     external_calendars: ExternalCalendarSettings = ExternalCalendarSettings()
+    sendgrid: SendGridSettings = SendGridSettings()
 
 
 class AuthSettings(BaseModel):
@@ -212,10 +237,39 @@ class PlatformFeeSettings(BaseModel):
     grace_days: int = Field(default=14, ge=0, le=365)
 
 
+class SmtpSecurity(StrEnum):
+    """How the connection to the mail server is kept from listeners. ``none`` is refused in production."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+class SmtpSettings(BaseModel):
+    """A mail server, for the mail adapter ``smtp``. ``port``: default by ``security`` (587, 465, 25).
+
+    ``timeout_seconds``: for a whole mail, from connecting to the server's last word.
+    """
+
+    host: str = ""
+    port: int | None = Field(default=None, ge=1, le=65535)
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    security: SmtpSecurity = SmtpSecurity.STARTTLS
+    timeout_seconds: float = Field(default=30.0, gt=0, le=50, description="less than a lease of the queue's")
+
+    @property
+    def effective_port(self) -> int:
+        """The port, where none is set the usual one."""
+        usual = {SmtpSecurity.STARTTLS: 587, SmtpSecurity.TLS: 465, SmtpSecurity.NONE: 25}
+        return self.port or usual[self.security]
+
+
 class MailSettings(BaseModel):
     """Which adapter carries mail, and the platform's own sender."""
 
-    adapter: str = Field(default="mailbox", pattern="^(mailbox)$")
+    adapter: str = Field(default="mailbox", pattern="^(mailbox|sendgrid|smtp)$")
+    smtp: SmtpSettings = SmtpSettings()
     sender_address: str = "no-reply@todoenbalance.example"
     sender_name: str = "TODOenBALANCE"
 
@@ -304,6 +358,25 @@ class Settings(BaseSettings):
                 raise ValueError("sandbox.enabled: the sandbox provider is refused in production")
             if self.mail.adapter == "mailbox":
                 raise ValueError("mail.adapter: the development mailbox is refused in production")
+            if self.providers.sendgrid.base not in SENDGRID_BASES:
+                raise ValueError("providers.sendgrid.api_base: no other server in a provider's place in production")
+            if self.mail.adapter == "smtp" and self.mail.smtp.security is SmtpSecurity.NONE:
+                raise ValueError("mail.smtp.security: mail in the clear is refused in production")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_mail_adapter(self) -> Self:
+        if self.mail.adapter == "sendgrid":
+            key = self.providers.sendgrid.api_key.get_secret_value()
+            if not key:
+                raise ValueError("providers.sendgrid.api_key: needed where mail.adapter is sendgrid")
+            if not key.isascii() or not key.isprintable() or " " in key:
+                raise ValueError("providers.sendgrid.api_key: not a key (spaces, line breaks or other odd characters)")
+        if self.mail.adapter == "smtp":
+            if not self.mail.smtp.host:
+                raise ValueError("mail.smtp.host: needed where mail.adapter is smtp")
+            if bool(self.mail.smtp.username) != bool(self.mail.smtp.password.get_secret_value()):
+                raise ValueError("mail.smtp: a username and a password go together")
         return self
 
     @property
