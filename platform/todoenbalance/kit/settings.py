@@ -144,6 +144,16 @@ class PayPalSettings(BaseModel):
     asks_about_signatures: bool = True
 
 
+class SendGridSettings(BaseModel):
+    """The platform's own account at SendGrid.
+
+    ``webhook_key``: the public key of its event webhook, base64 as SendGrid shows it; several, by commas, while one is
+    being replaced. Without one no event is believed.
+    """
+
+    webhook_key: str = ""
+
+
 def stripe_mode(key: str) -> PaymentMode:
     """The mode that a key of Stripe's works in."""
     return PaymentMode.LIVE if "_live_" in key[:9] else PaymentMode.TEST
@@ -157,6 +167,7 @@ class ProviderSettings(BaseModel):
 
     stripe: StripeSettings = StripeSettings()
     paypal: PayPalSettings = PayPalSettings()
+    sendgrid: SendGridSettings = SendGridSettings()
     allow_test_mode: bool | None = None
     google: GoogleSettings = GoogleSettings()
     facebook: FacebookSettings = FacebookSettings()
