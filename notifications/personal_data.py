@@ -57,15 +57,14 @@ class MailData:
 
     async def erase(self, session: TenantSession, person: Person) -> Json:
         """Nothing is kept."""
-        rows = await _logs_of(session, person)
+        # Locked: what is told of these mails from here on finds no address, and what was told before is seen below.
+        rows = await _logs_of(session, person, is_locked=True)
         to_their_address = [row for row in rows if _is_to(row)]
         addresses = _addresses(person, to_their_address)
         for row in rows:
             row.subject = ""
         for row in to_their_address:
             row.recipient, row.failure, row.delivery_reason = "", None, None
-        # The rows are locked from here on: what is told of them now finds no address, and what was told is seen below.
-        await session.flush()
         for event in await _events_of(session, to_their_address):
             event.reason = None
         of_them = or_(MailSuppression.client_id == person.id, MailSuppression.address.in_(addresses))
@@ -118,7 +117,7 @@ def _is_theirs(row: EmailLog, person: Person) -> bool:
     return key.endswith(_ending_of(person)) or (_is_to(row) and (was_old or is_at_their_address))
 
 
-async def _logs_of(session: TenantSession, person: Person) -> Sequence[EmailLog]:
+async def _logs_of(session: TenantSession, person: Person, *, is_locked: bool = False) -> Sequence[EmailLog]:
     # To their address, but for nobody's account: another client who had it before, or staff who have it, are others.
     to_address = and_(
         func.lower(EmailLog.recipient) == person.client.email.lower(),
@@ -130,4 +129,7 @@ async def _logs_of(session: TenantSession, person: Person) -> Sequence[EmailLog]
         to_address,
         EmailLog.subject_id.in_(person.subject_ids),
     ]
-    return (await session.scalars(select(EmailLog).where(or_(*concerned)).order_by(EmailLog.id))).all()
+    statement = select(EmailLog).where(or_(*concerned)).order_by(EmailLog.id)
+    if is_locked:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(statement)).all()
