@@ -8,13 +8,17 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 
 from notifications.service import list_email_logs
+from notifications.tracking.models import MailSuppression
+from notifications.tracking.service import lift_suppression, list_events, list_suppressions
 from tenants.accounts.auth import staff_who_may
-from tenants.accounts.models import Staff
+from tenants.accounts.models import Client, Staff
+from tenants.accounts.names import name_of
 from tenants.accounts.permissions import Permission
-from tenants.accounts.services.audit import list_staff_actions
-from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError
+from tenants.accounts.services.audit import list_staff_actions, record_staff_action
+from tenants.accounts.services.client_accounts import find_clients
+from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
-from todoenbalance.kit.web.dependencies import TenantSessionDep
+from todoenbalance.kit.web.dependencies import ContextDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
 router = APIRouter(tags=["staff: records"], responses=responses(NotAuthenticatedError, ForbiddenError))
@@ -22,8 +26,25 @@ MailViewer = Annotated[Staff, Depends(staff_who_may(Permission.VIEW_EMAILS))]
 AuditViewer = Annotated[Staff, Depends(staff_who_may(Permission.VIEW_AUDIT))]
 
 
+class EmailEventRead(BaseModel):
+    """Something that the mail provider told of a mail: `processed`, `deferred`, `dropped`, `delivered`, `blocked`
+    (turned away for now), `bounced` or `complained`.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: str
+    occurred_at: datetime
+    reason: str | None
+
+
 class EmailLogRead(BaseModel):
-    """One message to one recipient, and how far it got."""
+    """One message to one recipient, and how far it got.
+
+    `delivery` is what became of it after it was sent, as far as the provider told: `deferred`, `dropped`, `delivered`,
+    `bounced` or `complained`; `events` is its timeline after `created_at` and `sent_at`. A `failure` of `suppressed`:
+    it was left out because mail to this address bounced, or its reader complained.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -38,6 +59,44 @@ class EmailLogRead(BaseModel):
     failure: str | None
     created_at: datetime
     sent_at: datetime | None
+    delivery: str | None
+    delivery_reason: str | None
+    events: list[EmailEventRead] = []
+
+
+class MailSuppressionRead(BaseModel):
+    """An address that gets no optional mail, `since` when and why: `hard_bounce` or `complaint`.
+
+    With whom to call, where it was a client's mail that led to it; `is_current` says whether that is still their
+    address. Mails that guard an account (verification, password) are tried nevertheless.
+    """
+
+    id: UUID
+    address: str
+    reason: str
+    since: datetime
+    lifted_at: datetime | None
+    lifted_by: UUID | None
+    client_id: UUID | None
+    client_name: str | None
+    client_phone: str | None
+    is_current: bool
+
+    @classmethod
+    def of(cls, row: MailSuppression, client: Client | None) -> "MailSuppressionRead":
+        """From a row, and the client if there still is one."""
+        return cls(
+            id=row.id,
+            address=row.address,
+            reason=row.reason,
+            since=row.since,
+            lifted_at=row.lifted_at,
+            lifted_by=row.lifted_by,
+            client_id=client.id if client else None,
+            client_name=name_of(client) if client else None,
+            client_phone=client.phone if client else None,
+            is_current=client is not None and client.email.lower() == row.address,
+        )
 
 
 class StaffActionRead(BaseModel):
@@ -64,7 +123,43 @@ async def read_email_logs(
 ) -> Page[EmailLogRead]:
     """What the practice mailed, newest first."""
     rows, next_cursor = await list_email_logs(session, kind=kind, limit=limit, cursor=cursor)
-    return Page(items=[EmailLogRead.model_validate(row) for row in rows], next_cursor=next_cursor)
+    events = await list_events(session, [row.id for row in rows])
+    items = [
+        EmailLogRead.model_validate(row).model_copy(
+            update={"events": [EmailEventRead.model_validate(event) for event in events.get(row.id, ())]}
+        )
+        for row in rows
+    ]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+@router.get("/mail-suppressions")
+async def read_mail_suppressions(
+    _staff: MailViewer,
+    session: TenantSessionDep,
+    include_lifted: bool = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[MailSuppressionRead]:
+    """Addresses that get no optional mail, newest first: these clients are to be called."""
+    rows, next_cursor = await list_suppressions(session, include_lifted=include_lifted, limit=limit, cursor=cursor)
+    clients = await find_clients(session, {row.client_id for row in rows if row.client_id})
+    items = [MailSuppressionRead.of(row, clients.get(row.client_id) if row.client_id else None) for row in rows]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+@router.post("/mail-suppressions/{suppression_id}/lift", responses=responses(NotFoundError))
+async def lift_mail_suppression(
+    suppression_id: UUID, staff: MailViewer, session: TenantSessionDep, context: ContextDep
+) -> MailSuppressionRead:
+    """Have an address written to again, after it was put right or its reader asked for it. Again changes nothing."""
+    row, is_new = await lift_suppression(session, suppression_id, staff_id=staff.id)
+    if is_new:
+        record_staff_action(
+            session, staff.id, "mail_suppression.lifted", row.id, request_id=context.request_id, reason=row.reason
+        )
+    clients = await find_clients(session, {row.client_id} if row.client_id else ())
+    return MailSuppressionRead.of(row, clients.get(row.client_id) if row.client_id else None)
 
 
 @router.get("/audit")

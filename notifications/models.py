@@ -20,12 +20,29 @@ class EmailStatus(StrEnum):
     FAILED = "failed"
 
 
+class Delivery(StrEnum):
+    """What became of a sent mail, by what the provider told; a mail that nothing was told of has none."""
+
+    DEFERRED = "deferred"
+    DROPPED = "dropped"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
 class EmailLog(TenantBase):
-    """One message to one recipient. ``dedupe_key`` (kind, subject, version, recipient) makes it once-only."""
+    """One message to one recipient. ``dedupe_key`` (kind, subject, version, recipient) makes it once-only.
+
+    ``delivery`` and ``delivery_reason`` are what the provider's events come to (``notifications.tracking``).
+    """
 
     __tablename__ = "email_logs"
     __table_args__ = (
         CheckConstraint("status IN ('sending', 'sent', 'skipped', 'failed')", name="status"),
+        CheckConstraint(
+            "delivery IN ('deferred', 'dropped', 'delivered', 'bounced', 'complained')",
+            name="delivery",
+        ),
         Index("ix_email_logs_subject_id", "subject_id"),
     )
 
@@ -43,6 +60,8 @@ class EmailLog(TenantBase):
     failure: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
+    delivery: Mapped[str | None] = mapped_column(String(20))
+    delivery_reason: Mapped[str | None] = mapped_column(String(300))
 
 
 class _Mailbox:

@@ -7,6 +7,8 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
 from notifications.models import EmailLog, MailboxMessage
 from notifications.recipients import OLD_ADDRESS_PREFIX, PRACTICE_CONTACT, RecipientKind
+from notifications.tracking.models import EmailEvent, MailSuppression
+from notifications.tracking.repository import address_key
 from tenants.privacy.port import Action, DataClass, Json, Person, Reason, Treatment, listed
 from todoenbalance.kit.database import TenantSession
 
@@ -15,7 +17,7 @@ class MailData:
     """Mails to the person, and mails to the practice whose subject names them."""
 
     name = "mails"
-    tables = frozenset({"email_logs", "mailbox_messages"})
+    tables = frozenset({"email_logs", "email_events", "mail_suppressions", "mailbox_messages"})
     classes = frozenset({DataClass.MAILS})
 
     async def find_subjects(self, session: TenantSession, client_id: UUID) -> frozenset[UUID]:
@@ -26,24 +28,70 @@ class MailData:
     async def export(self, session: TenantSession, person: Person) -> Json:
         """Mails to the person; those to the practice, and to an address that is not theirs, are other people's."""
         rows = [row for row in await _logs_of(session, person) if _is_theirs(row, person)]
-        return {"mails": listed(rows, "kind", "recipient", "locale", "subject", "status", "created_at", "sent_at")}
+        events = await _events_of(session, rows)
+        suppressions = await _suppressions_of(session, person, rows)
+        mails = listed(
+            rows,
+            "id",
+            "kind",
+            "recipient",
+            "locale",
+            "subject",
+            "status",
+            "delivery",
+            "delivery_reason",
+            "created_at",
+            "sent_at",
+        )
+        return {
+            "mails": mails,
+            "mail_events": listed(events, "email_log_id", "kind", "occurred_at", "reason"),
+            "addresses_not_written_to": listed(suppressions, "address", "reason", "since", "lifted_at"),
+        }
 
     async def plan(self, session: TenantSession, person: Person) -> list[Treatment]:
         """That a mail was sent stays; to whom and what it said does not."""
-        count = len(await _logs_of(session, person))
+        rows = await _logs_of(session, person)
+        count = len(rows) + len(await _suppressions_of(session, person, [row for row in rows if _is_to(row)]))
         return [Treatment(DataClass.MAILS, Action.ANONYMISE, count, Reason.ACCOUNTABILITY)]
 
     async def erase(self, session: TenantSession, person: Person) -> Json:
         """Nothing is kept."""
-        rows = await _logs_of(session, person)
+        # Locked: what is told of these mails from here on finds no address, and what was told before is seen below.
+        rows = await _logs_of(session, person, is_locked=True)
+        to_their_address = [row for row in rows if _is_to(row)]
+        addresses = _addresses(person, to_their_address)
         for row in rows:
             row.subject = ""
-            if _is_to(row):
-                row.recipient, row.failure = "", None
+        for row in to_their_address:
+            row.recipient, row.failure, row.delivery_reason = "", None, None
+        for event in await _events_of(session, to_their_address):
+            event.reason = None
+        of_them = or_(MailSuppression.client_id == person.id, MailSuppression.address.in_(addresses))
+        await session.execute(delete(MailSuppression).where(of_them))
         in_mailbox = MailboxMessage.id.in_([row.id for row in rows])
         to_them = func.lower(MailboxMessage.recipient) == person.client.email.lower()
         await session.execute(delete(MailboxMessage).where(or_(in_mailbox, to_them)))
         return {}
+
+
+def _addresses(person: Person, rows: Sequence[EmailLog]) -> set[str]:
+    """Their address, and those that mails of theirs went to."""
+    return {address_key(person.client.email), *(address_key(row.recipient) for row in rows if row.recipient)}
+
+
+async def _events_of(session: TenantSession, rows: Sequence[EmailLog]) -> Sequence[EmailEvent]:
+    statement = select(EmailEvent).where(EmailEvent.email_log_id.in_([row.id for row in rows]))
+    return (await session.scalars(statement.order_by(EmailEvent.occurred_at, EmailEvent.sg_event_id))).all()
+
+
+async def _suppressions_of(
+    session: TenantSession, person: Person, rows: Sequence[EmailLog]
+) -> Sequence[MailSuppression]:
+    """Those that mails of theirs led to, and those of the addresses that ``rows`` went to."""
+    to_them = MailSuppression.address.in_({address_key(row.recipient) for row in rows})
+    statement = select(MailSuppression).where(or_(MailSuppression.client_id == person.id, to_them))
+    return (await session.scalars(statement.order_by(MailSuppression.id))).all()
 
 
 def _ending_of(person: Person) -> str:
@@ -69,7 +117,7 @@ def _is_theirs(row: EmailLog, person: Person) -> bool:
     return key.endswith(_ending_of(person)) or (_is_to(row) and (was_old or is_at_their_address))
 
 
-async def _logs_of(session: TenantSession, person: Person) -> Sequence[EmailLog]:
+async def _logs_of(session: TenantSession, person: Person, *, is_locked: bool = False) -> Sequence[EmailLog]:
     # To their address, but for nobody's account: another client who had it before, or staff who have it, are others.
     to_address = and_(
         func.lower(EmailLog.recipient) == person.client.email.lower(),
@@ -81,4 +129,7 @@ async def _logs_of(session: TenantSession, person: Person) -> Sequence[EmailLog]
         to_address,
         EmailLog.subject_id.in_(person.subject_ids),
     ]
-    return (await session.scalars(select(EmailLog).where(or_(*concerned)).order_by(EmailLog.id))).all()
+    statement = select(EmailLog).where(or_(*concerned)).order_by(EmailLog.id)
+    if is_locked:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(statement)).all()

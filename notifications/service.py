@@ -18,6 +18,7 @@ from notifications.port import Attachment, Mail, MailPort, MailRejectedError, Ma
 from notifications.recipients import Reader, Recipient, RecipientKind, find_contact_address, find_reader
 from notifications.rendering import render_mail
 from notifications.repository import EmailLogRepository
+from notifications.tracking.service import is_suppressed
 from tenants.registry.models import TenantStatus
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -28,6 +29,8 @@ from todoenbalance.kit.runtime import Runtime
 
 GIVE_UP_AFTER = timedelta(hours=24)
 """A mail that no provider took for so long is late news; it is marked as failed."""
+SUPPRESSED = "suppressed"
+"""Why a mail was left out: mail to this address bounced, or its reader complained."""
 _FAILURE_LIMIT = 500
 _REFERENCE_LIMIT = 255
 _log = get_logger("notifications")
@@ -70,18 +73,24 @@ NUISANCE_WINDOW, NUISANCE_LIMIT = timedelta(minutes=15), 3
 
 _composers: dict[str, Composer] = {}
 _limited: set[str] = set()
+_essential: set[str] = set()
 
 
-def register_composer(kind: str, composer: Composer, *, on_strangers_request: bool = False) -> None:
+def register_composer(
+    kind: str, composer: Composer, *, on_strangers_request: bool = False, is_essential: bool = False
+) -> None:
     """Have ``composer`` make the mails of ``kind``; called once at start-up by the feature that owns it.
 
     ``on_strangers_request``: anybody who knows an address can cause this mail, so its number is
-    limited. Raises ``ValueError`` if another composer has the kind already.
+    limited. ``is_essential``: it guards an account, so it is tried even at an address that mail bounced from or that
+    complained, as are all on a stranger's request. Raises ``ValueError`` if another composer has the kind already.
     """
     if _composers.setdefault(kind, composer) is not composer:
         raise ValueError(f"two composers for {kind!r}")
     if on_strangers_request:
         _limited.add(kind)
+    if is_essential or on_strangers_request:
+        _essential.add(kind)
 
 
 def composed_kinds() -> frozenset[str]:
@@ -187,6 +196,10 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
             log.status, log.failure = EmailStatus.SKIPPED, "too many lately"
             return None
     reader = await find_reader(session, recipient)
+    if reader and kind not in _essential and await is_suppressed(session, reader.address):
+        log.status, log.failure, log.recipient = EmailStatus.SKIPPED, SUPPRESSED, reader.address
+        _log.info("mail_suppressed", kind=kind, email_log_id=str(log.id))
+        return None
     notice = Notice(kind, subject_id, version, reader, payload.get("return_to", "")) if reader else None
     composed = await composer(session, runtime, notice) if notice else None
     if reader is None or composed is None:

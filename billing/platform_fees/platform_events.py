@@ -17,7 +17,6 @@ from billing.platform_fees.models import PlatformEvent
 from billing.platform_fees.port import PlatformNotice
 from billing.platform_fees.subscriptions import refresh_subscription
 from billing.providers.port import InvalidSignatureError
-from billing.webhooks.errors import InvalidWebhookSignatureError
 from tenants.plans.repository import PlanRepository
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError
@@ -26,6 +25,7 @@ from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import PaymentMode
+from todoenbalance.kit.web.signed_webhooks import InvalidWebhookSignatureError
 
 HANDLED_TYPES = frozenset(
     {

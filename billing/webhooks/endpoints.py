@@ -7,7 +7,6 @@ from billing.platform_fees.platform_events import receive_platform_webhook
 from billing.providers import sandbox
 from billing.providers.port import InvalidSignatureError
 from billing.providers.stripe.events import read_event, secrets_of
-from billing.webhooks.errors import InvalidWebhookSignatureError, WebhookTooLargeError
 from billing.webhooks.receiving import receive_account_event, receive_webhook
 from tenants.registry.errors import PracticeNotFoundError
 from tenants.registry.models import TenantStatus
@@ -19,6 +18,7 @@ from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.kit.web.dependencies import RuntimeDep
 from todoenbalance.kit.web.problems import responses
+from todoenbalance.kit.web.signed_webhooks import InvalidWebhookSignatureError, WebhookTooLargeError, read_limited
 
 MAX_BODY_BYTES = 512 * 1024
 """More than any event of Stripe's or PayPal's; a body is read no further."""
@@ -87,13 +87,3 @@ async def _find_practice(request: Request, name: str) -> TenantContext:
     if tenant is None or tenant.status == TenantStatus.PROVISIONING:
         raise PracticeNotFoundError
     return tenant
-
-
-async def read_limited(request: Request, limit: int) -> bytes:
-    """The raw body, as it was signed. Raises :class:`WebhookTooLargeError` as soon as it is too long."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise WebhookTooLargeError(limit=limit)
-    return bytes(body)

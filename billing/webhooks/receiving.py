@@ -14,7 +14,6 @@ from billing.accounts.repository import AccountRepository
 from billing.payments.errors import MethodNotOfferedError, ProviderUnavailableError
 from billing.providers.port import InvalidSignatureError, PaymentProvider, ProviderError, VerifiedEvent
 from billing.providers.registry import provider_for
-from billing.webhooks.errors import InvalidWebhookSignatureError
 from billing.webhooks.events import PROVIDER_EVENT_RECEIVED
 from billing.webhooks.repository import InboxRepository, SwitchboardRepository
 from tenants.registry.errors import PracticeNotFoundError
@@ -26,6 +25,7 @@ from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import PaymentMode
 from todoenbalance.kit.tenancy import TenantContext
+from todoenbalance.kit.web.signed_webhooks import InvalidWebhookSignatureError
 
 _log = get_logger("billing.webhooks")
 PAYPAL = "paypal"

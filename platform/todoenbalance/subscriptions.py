@@ -40,7 +40,7 @@ from notifications import tasks as notifications
 from notifications.account_mails import register_account_mails
 from notifications.events import NOTIFICATION_SEND
 from notifications.personal_data import MailData
-from notifications.retention import MAIL_LOG
+from notifications.retention import MAIL_LOG, MAIL_SUPPRESSIONS
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
 from scheduling.appointments import fee_mails, request_mails, series_mails
@@ -210,6 +210,7 @@ def register_personal_data_sources() -> None:
     The account comes last: in an erasure everything that refers to it goes first.
     """
     register_retention(MAIL_LOG)
+    register_retention(MAIL_SUPPRESSIONS)
     register_retention(ENDED_FEEDS)
     register_retention(ENDED_LINKS)
     register_retention(ENDED_ENTRIES)

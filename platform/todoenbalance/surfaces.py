@@ -44,6 +44,7 @@ from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
 from client_portal.router import router as site_pages
 from notifications import endpoints as mailbox
+from notifications.tracking.endpoints import router as mail_events
 from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.appointments.series_endpoints import router as series_router
 from scheduling.availability.endpoints import router as availability_router
@@ -181,6 +182,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)
+    app.include_router(mail_events)
     app.include_router(oauth_callback)
     app.include_router(console_pages)
     install_pages(app)

@@ -103,6 +103,8 @@ PATCH  /api/v1/admin/group-sessions/{session_id}                                
 POST   /api/v1/admin/group-sessions/{session_id}/cancel                            OMR
 POST   /api/v1/admin/group-sessions/{session_id}/reschedule                        OMR
 GET    /api/v1/admin/holidays                                                      staff
+GET    /api/v1/admin/mail-suppressions                                             OMR
+POST   /api/v1/admin/mail-suppressions/{suppression_id}/lift                       OMR
 GET    /api/v1/admin/payment-accounts                                              O
 PUT    /api/v1/admin/payment-accounts/paypal                                       O fresh
 POST   /api/v1/admin/payment-accounts/stripe/connect                               O fresh

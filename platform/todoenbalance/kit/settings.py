@@ -152,10 +152,13 @@ class SendGridSettings(BaseModel):
     """The platform's account at SendGrid, for the mail adapter ``sendgrid``.
 
     ``api_base``: SendGrid's host in the EU, or another server in its place (tests, laptops; refused in production).
+    ``webhook_key``: the public key of its event webhook, base64 as SendGrid shows it; several, by commas, while one is
+    being replaced. Without one no event is believed.
     """
 
     api_key: SecretStr = SecretStr("")
     api_base: str | None = None
+    webhook_key: str = ""
 
     @field_validator("api_key")
     @classmethod

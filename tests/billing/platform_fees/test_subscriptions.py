@@ -14,7 +14,6 @@ from billing.platform_fees.overview import choose_plan, read_standing
 from billing.platform_fees.platform_events import receive_platform_webhook
 from billing.platform_fees.stripe_billing import StripePlatformBilling
 from billing.platform_fees.subscriptions import apply_reading, refresh_subscription
-from billing.webhooks.errors import InvalidWebhookSignatureError
 from tenants.accounts.models import StaffAuditEntry
 from tenants.plans.models import Plan
 from tenants.registry.service import change_tenant
@@ -40,6 +39,7 @@ from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import StripeSettings
 from todoenbalance.kit.tenancy import TenantContext
+from todoenbalance.kit.web.signed_webhooks import InvalidWebhookSignatureError
 from todoenbalance.operators.models import AuditEntry
 
 

@@ -19,7 +19,6 @@ from billing.providers.port import ObjectNotFoundError, OutcomeUnknownError
 from billing.reconciliation.service import read_state, reconcile
 from billing.refunds.errors import PaymentNotRefundableError
 from billing.refunds.service import request_refund
-from billing.webhooks.errors import InvalidWebhookSignatureError
 from scheduling.appointments.models import AppointmentStatus
 from scheduling.catalogue.models import Service
 from tests.billing.providers.paypal.test_verification import with_checksum_of
@@ -27,6 +26,7 @@ from tests.billing.providers.paypal.till import CLIENT_ID, Till
 from tests.support.checkout import PRICE
 from tests.support.events import run_due_events
 from todoenbalance.kit import clock
+from todoenbalance.kit.web.signed_webhooks import InvalidWebhookSignatureError
 
 ORDERS = "/v2/checkout/orders"
 

@@ -1,0 +1,177 @@
+"""What became of each mail, by the provider's events, and which addresses get no optional mail any more.
+
+Events come late, twice and in any order. Each counts once, and a mail's state is a function of the set of its events:
+the gravest holds, and of equals the latest. So nothing that comes later hides a complaint.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from notifications.models import Delivery, EmailLog
+from notifications.recipients import RecipientKind
+from notifications.tracking.models import EmailEvent, EventKind, MailSuppression, SuppressionReason
+from notifications.tracking.reports import Report
+from notifications.tracking.repository import EmailEventRepository, SuppressionRepository, address_key
+from tenants.registry.errors import PracticeNotFoundError
+from tenants.registry.models import TenantStatus
+from tenants.registry.service import TenantDirectory
+from todoenbalance.kit import clock
+from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
+from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.tenancy import TenantContext
+
+MAIL_EVENTS = Counter("todoenbalance_mail_events_total", "Events of mails, by what was done with them.", ["outcome"])
+_DEAF = (TenantStatus.PROVISIONING, TenantStatus.CLOSING)
+"""A closing practice's data are about to go: nothing is added to them, and its mails were dropped before."""
+_DELIVERIES = {
+    EventKind.DEFERRED: (1, Delivery.DEFERRED),
+    EventKind.DROPPED: (2, Delivery.DROPPED),
+    EventKind.DELIVERED: (3, Delivery.DELIVERED),
+    EventKind.BLOCKED: (4, Delivery.BOUNCED),
+    EventKind.BOUNCED: (5, Delivery.BOUNCED),
+    EventKind.COMPLAINED: (6, Delivery.COMPLAINED),
+}
+"""By gravity. A mail may bounce after a server took it, and one that was handed over twice may be dropped once."""
+_SUPPRESSING = {
+    EventKind.BOUNCED: SuppressionReason.HARD_BOUNCE,
+    EventKind.COMPLAINED: SuppressionReason.COMPLAINT,
+}
+_log = get_logger("notifications.tracking")
+
+
+def count_ignored(number: int) -> None:
+    """Count events that are none of ours, or of a kind that is of no use here."""
+    MAIL_EVENTS.labels("ignored").inc(number)
+
+
+async def receive_reports(
+    runtime: Runtime, directory: TenantDirectory, reports: Sequence[Report], *, only: TenantContext | None = None
+) -> None:
+    """Record verified events with the practices that they name, each practice's in a transaction of its own.
+
+    With ``only``, nothing but that practice's. Events of nobody are logged and counted. If one transaction fails, the
+    provider sends all of them again, and those that were recorded count no second time.
+    """
+    by_practice: defaultdict[str, list[Report]] = defaultdict(list)
+    for report in reports:
+        by_practice[report.practice].append(report)
+    for key, told in sorted(by_practice.items()):
+        tenant = await _find(directory, key, only)
+        if tenant is None:
+            _log.warning("mail_events_of_nobody", count=len(told), practice=only.key if only else None)
+            MAIL_EVENTS.labels("nobodys").inc(len(told))
+            continue
+        async with runtime.database.tenant(tenant) as session:
+            await record_reports(session, told)
+
+
+async def _find(directory: TenantDirectory, key: str, only: TenantContext | None) -> TenantContext | None:
+    if only is not None:
+        return only if only.key == key and only.status not in _DEAF else None
+    try:
+        tenant = await directory.get_by_key(key)
+    except PracticeNotFoundError:
+        return None
+    return None if tenant.status in _DEAF else tenant
+
+
+async def record_reports(session: TenantSession, reports: Sequence[Report]) -> None:
+    """Record what was told of this practice's mails; what names no mail of its own is logged and counted."""
+    events = EmailEventRepository(session)
+    logs = await events.lock_logs({report.message_id for report in reports})
+    ours = [report for report in reports if report.message_id in logs]
+    if len(ours) < len(reports):
+        _log.warning("mail_events_orphaned", count=len(reports) - len(ours), practice=session.tenant.key)
+        MAIL_EVENTS.labels("orphan").inc(len(reports) - len(ours))
+    if not ours:
+        return
+    new_ids = await events.insert_new([_row(report, logs[report.message_id]) for report in ours])
+    MAIL_EVENTS.labels("recorded").inc(len(new_ids))
+    MAIL_EVENTS.labels("repeated").inc(len(ours) - len(new_ids))
+    by_log: defaultdict[UUID, list[EmailEvent]] = defaultdict(list)
+    for event in await events.list_of(logs.keys()):
+        by_log[event.email_log_id].append(event)
+    for log_id, told in by_log.items():
+        logs[log_id].delivery, logs[log_id].delivery_reason = delivery_of(told)
+    fresh = [event for told in by_log.values() for event in told if event.sg_event_id in new_ids]
+    await _suppress(session, fresh, logs)
+
+
+def delivery_of(events: Iterable[EmailEvent]) -> tuple[Delivery | None, str | None]:
+    """The state that these events come to, whatever their order, and why."""
+    telling = [event for event in events if event.kind in _DELIVERIES]
+    if not telling:
+        return None, None
+    last = max(telling, key=lambda it: (_DELIVERIES[EventKind(it.kind)][0], it.occurred_at, it.sg_event_id))
+    return _DELIVERIES[EventKind(last.kind)][1], last.reason
+
+
+def _row(report: Report, log: EmailLog) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "email_log_id": log.id,
+        "sg_event_id": report.event_id,
+        "kind": report.kind,
+        "occurred_at": report.occurred_at,
+        # A reason may quote the address: nothing of it comes back after an erasure.
+        "reason": report.reason if log.recipient else None,
+        "received_at": clock.now(),
+    }
+
+
+async def _suppress(session: TenantSession, events: Sequence[EmailEvent], logs: dict[UUID, EmailLog]) -> None:
+    """The address is the one that we wrote to, never one that an event names."""
+    suppressions = SuppressionRepository(session)
+    found = [it for it in events if it.kind in _SUPPRESSING and logs[it.email_log_id].recipient]
+    for event in sorted(found, key=lambda it: (address_key(logs[it.email_log_id].recipient), it.sg_event_id)):
+        log = logs[event.email_log_id]
+        if await suppressions.was_lifted_since(log.recipient, event.occurred_at):
+            continue
+        reason = _SUPPRESSING[EventKind(event.kind)]
+        await suppressions.suppress(log.recipient, reason, event.occurred_at, client_id=_client_of(log))
+        _log.warning("mail_address_suppressed", reason=reason, email_log_id=str(log.id), practice=session.tenant.key)
+
+
+def _client_of(log: EmailLog) -> UUID | None:
+    """The client whose mail it was: the end of its key says so."""
+    _, kind, recipient_id = ("", *log.dedupe_key.rsplit(":", 2))[-3:]
+    return UUID(recipient_id) if kind == RecipientKind.CLIENT else None
+
+
+async def is_suppressed(session: TenantSession, address: str) -> bool:
+    """Whether optional mail to this address is to be left out."""
+    return await SuppressionRepository(session).is_suppressed(address)
+
+
+async def list_events(session: TenantSession, log_ids: Collection[UUID]) -> dict[UUID, list[EmailEvent]]:
+    """What was told of these mails, each mail's in the order in which it happened."""
+    found: defaultdict[UUID, list[EmailEvent]] = defaultdict(list)
+    for event in await EmailEventRepository(session).list_of(log_ids):
+        found[event.email_log_id].append(event)
+    return found
+
+
+async def list_suppressions(
+    session: TenantSession, *, include_lifted: bool = False, limit: int = 50, cursor: str | None = None
+) -> tuple[list[MailSuppression], str | None]:
+    """A page of the addresses that get no optional mail, newest first."""
+    return await SuppressionRepository(session).page(include_lifted=include_lifted, limit=limit, cursor=cursor)
+
+
+async def lift_suppression(
+    session: TenantSession, suppression_id: UUID, *, staff_id: UUID
+) -> tuple[MailSuppression, bool]:
+    """Have an address written to again; answers also whether that is new. Raises :class:`NotFoundError`."""
+    row = await SuppressionRepository(session).lock_by_id(suppression_id)
+    if row is None:
+        raise NotFoundError
+    if row.lifted_at is not None:
+        return row, False
+    row.lifted_at, row.lifted_by = clock.now(), staff_id
+    return row, True
