@@ -87,7 +87,9 @@ async def test_what_was_sealed_is_sealed_anew_before_the_old_key_goes(
             after.vault.decrypt(sealed, tenant_key=practice.key)
     # Back to the test database's own key, for the other tests; then to one that opens nothing.
     async with with_keys(settings, f"{old},{new}") as back:
-        assert (await reseal(back)).ok
+        report = await reseal(back)
+        # Other tests of this database leave secrets that no key opens; ours are all read.
+        assert not [one for one in report.unreadable if one.startswith(f"{practice.key}:")]
     async with with_keys(settings, new) as lost:
         report = await reseal(lost)
         assert not report.ok
