@@ -18,8 +18,8 @@ from functools import lru_cache
 from http.client import HTTPException
 from typing import Any, Final
 
-from python_http_client.exceptions import HTTPError  # type: ignore[import-untyped]
-from sendgrid import SendGridAPIClient  # type: ignore[import-untyped]
+from python_http_client.exceptions import HTTPError  # type: ignore[import-untyped]  # has no types
+from sendgrid import SendGridAPIClient  # type: ignore[import-untyped]  # has no types
 
 from notifications.port import Mail, MailRejectedError, MailUnavailableError
 from todoenbalance.kit.logs import get_logger

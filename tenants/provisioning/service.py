@@ -1,13 +1,17 @@
 """Making a practice, all of it in one transaction: if anything fails nothing is left behind."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, cast
 from urllib.parse import quote
 
+import psycopg
 from babel import Locale
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from migrations.render import head, tenant_upgrade
 from tenants.accounts.events import STAFF_INVITED
@@ -164,8 +168,7 @@ async def provision_tenant(session: PlatformSession, settings: Settings, new: Ne
     await _make_schema(session, tenant.key)
     await bind_tenant(session, tenant.key)
     connection = await session.connection()
-    for statement in tenant_upgrade(None):
-        await connection.exec_driver_sql(statement)
+    await _run_all(connection, tenant_upgrade(None))
     owner = make_staff(new.owner.email, new.owner.first_name, new.owner.last_name, StaffRole.OWNER, new.locale)
     lifetime = timedelta(days=settings.auth.invitation_days)
     invitation, token = make_one_time_token(INVITATION, AccountKind.STAFF, owner.id, lifetime)
@@ -187,6 +190,17 @@ async def provision_tenant(session: PlatformSession, settings: Settings, new: Ne
     await release_tenant(session)
     await publish(session, STAFF_INVITED, {"staff_id": str(owner.id)}, tenant_key=tenant.key)
     return tenant, invitation_url(settings, tenant.slug, token)
+
+
+async def _run_all(connection: AsyncConnection, statements: Iterable[str]) -> None:
+    """Hundreds of statements without waiting for each: a third of the time of making a practice.
+
+    Each is still one message of the extended protocol. One that fails ends the transaction, as it would alone.
+    """
+    raw = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+    async with raw.pipeline():
+        for statement in statements:
+            await raw.execute(statement.encode(), prepare=False)
 
 
 def invitation_url(settings: Settings, slug: str, token: str) -> str:

@@ -60,7 +60,7 @@ async def practitioner_of(
     """The offer's practitioner, signed in."""
     staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
     async with runtime.database.tenant(practice) as session:
-        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = UUID(str(staff.id))
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
     return http(practice, headers=staff.headers)
 
 
@@ -82,7 +82,7 @@ async def paid_booking(
     offer = await make_offer(runtime, practice, refund_tiers=HALF)
     made = await book(staff, account, offer, at)
     async with runtime.database.tenant(practice) as session:
-        await add_payment(session, UUID(made["id"]), UUID(str(account.id)), 4500)
+        await add_payment(session, UUID(made["id"]), account.id, 4500)
     return f"{PATH}/{made['id']}"
 
 
@@ -173,7 +173,7 @@ class TestNotComing:
         made = await book(reception, account, offer)
         path = f"{PATH}/{made['id']}"
         async with runtime.database.tenant(practice) as session:
-            await add_payment(session, UUID(made["id"]), UUID(str(account.id)), 1200, refunded_minor=200)
+            await add_payment(session, UUID(made["id"]), account.id, 1200, refunded_minor=200)
         with clock.at(NINE):
             desk = http(practice, headers=(await make_staff_member(runtime, practice, StaffRole.RECEPTION)).headers)
             boss = http(practice, headers=(await make_staff_member(runtime, practice, StaffRole.MANAGER)).headers)
@@ -217,7 +217,7 @@ class TestNotComing:
         offer = await make_offer(runtime, practice, no_show_fee_minor=3000)
         paid = await book(reception, account, offer)
         async with runtime.database.tenant(practice) as session:
-            await add_payment(session, UUID(paid["id"]), UUID(str(account.id)), 3000)
+            await add_payment(session, UUID(paid["id"]), account.id, 3000)
         with clock.at(NINE):
             desk = http(practice, headers=(await make_staff_member(runtime, practice, StaffRole.RECEPTION)).headers)
             for one in (free, paid):
@@ -359,7 +359,7 @@ class TestHistory:
         offer = await make_offer(runtime, practice, refund_tiers=HALF)
         made = await book(reception, account, offer)
         async with runtime.database.tenant(practice) as session:
-            await add_payment(session, UUID(made["id"]), UUID(str(account.id)), 4500)
+            await add_payment(session, UUID(made["id"]), account.id, 4500)
         await reception.post(f"{PATH}/{made['id']}/cancel", json={"on_behalf_of_client": True})
         theirs = await practitioner_of(runtime, practice, http, offer)
         [_booked, cancelled] = (await theirs.get(f"{PATH}/{made['id']}/history")).json()["items"]

@@ -199,7 +199,7 @@ async def test_practitioners_act_in_their_own_calendar_only(
     async with runtime.database.tenant(practice) as session:
         own = await make_practitioner(session)
         await add_hours(session, own.id)
-        own.staff_id = staff.id  # type: ignore[assignment]  # SignedIn.id is typed as object
+        own.staff_id = staff.id
     to = {"starts_at": (NINE + minutes(60)).isoformat()}
     assert_problem(await client.post(f"{path}/cancel"), 403, "forbidden")
     assert_problem(await client.post(f"{path}/confirm"), 403, "forbidden")
@@ -214,7 +214,7 @@ async def test_practitioners_act_in_their_own_calendar_only(
     assert_problem(await client.post(PATH, json=other), 403, "forbidden")
     async with runtime.database.tenant(practice) as session:
         (await session.get_one(Practitioner, own.id)).staff_id = None
-        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # SignedIn.id is typed as object
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
     assert (await client.post(f"{path}/reschedule", json=to)).status_code == 200
     assert (await client.post(f"{path}/cancel")).status_code == 200
     assert (await stored(runtime, practice, theirs["id"])).cancelled_by == "staff"
@@ -231,7 +231,7 @@ async def test_a_practitioner_sees_their_own_appointments_and_clients_unless_the
     theirs = await book(reception, stranger, colleague)
     staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
     async with runtime.database.tenant(practice) as session:
-        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # SignedIn.id is typed as object
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
     client = http(practice, headers=staff.headers)
     clients = "/api/v1/admin/clients"
 
@@ -256,7 +256,7 @@ async def test_a_practitioner_does_not_get_to_know_a_client_by_booking_for_them(
     offer, stranger = await make_offer(runtime, practice), await make_client(runtime, practice)
     staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
     async with runtime.database.tenant(practice) as session:
-        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # SignedIn.id is typed as object
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
     client = http(practice, headers=staff.headers)
     body = {"client_id": str(stranger.id), "service_id": str(offer.service_id), "starts_at": NINE.isoformat()}
     refused, unknown = (

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import httpx
 import pytest
@@ -35,7 +34,7 @@ async def staff_browser(
 ) -> httpx.AsyncClient:
     member = await make_staff_member(runtime, practice, role)
     async with runtime.database.tenant(practice) as session:
-        await change_staff(session, UUID(str(member.id)), locale="en")
+        await change_staff(session, member.id, locale="en")
     browser = http(practice, headers=HTML)
     await sign_in(browser, "/admin/sign-in", member.email, PASSWORD)
     return browser

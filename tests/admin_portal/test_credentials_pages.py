@@ -1,7 +1,6 @@
 """Staff's pages for lost and new passwords and another address."""
 
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import httpx
 import pytest
@@ -23,7 +22,7 @@ async def staff(runtime: Runtime, practice: TenantContext) -> SignedIn:
     """An owner whose language is English."""
     made = await make_staff_member(runtime, practice)
     async with runtime.database.tenant(practice) as session:
-        await change_staff(session, UUID(str(made.id)), locale="en")
+        await change_staff(session, made.id, locale="en")
     return made
 
 

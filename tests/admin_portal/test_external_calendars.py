@@ -186,7 +186,7 @@ class TestPage:
     async def owner(self, http: HttpFactory, runtime: Runtime, practice: TenantContext) -> httpx.AsyncClient:
         member = await make_staff_member(runtime, practice)
         async with runtime.database.tenant(practice) as session:
-            await change_staff(session, UUID(str(member.id)), locale="en")
+            await change_staff(session, member.id, locale="en")
         browser = http(practice, headers=HTML)
         await sign_in(browser, "/admin/sign-in", member.email, PASSWORD)
         return browser

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -195,7 +195,7 @@ class TestSeeing:
     ) -> None:
         own = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = UUID(str(own.id))
+            (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = own.id
         other = await make_group_offer(runtime, practice)
         theirs = await plan(runtime, practice, other, TEN)
         me = http(practice, headers=own.headers)
@@ -333,7 +333,7 @@ class TestPages:
         """An owner's browser."""
         member: SignedIn = await make_staff_member(runtime, practice)
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Staff, UUID(str(member.id)))).locale = "en"
+            (await session.get_one(Staff, member.id)).locale = "en"
         browser = http(practice, headers=HTML)
         await sign_in(browser, "/admin/sign-in", member.email, PASSWORD)
         return browser

@@ -1,7 +1,6 @@
 """The practice's public holidays: chosen in its settings, listed for its staff."""
 
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -88,7 +87,7 @@ async def test_the_page_offers_the_countries_and_then_their_regions(
 ) -> None:
     member = await make_staff_member(runtime, practice)
     async with runtime.database.tenant(practice) as session:
-        await change_staff(session, UUID(str(member.id)), locale="en")
+        await change_staff(session, member.id, locale="en")
     browser = http(practice, headers=HTML)
     await sign_in(browser, "/admin/sign-in", member.email, PASSWORD)
     page = await browser.get("/admin/settings")

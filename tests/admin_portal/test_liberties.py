@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -118,7 +117,7 @@ async def test_who_has_no_such_permission_is_refused_also_in_their_own_calendar(
     staff = await make_staff_member(runtime, practice, role)
     if role is StaffRole.PRACTITIONER:
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = UUID(str(staff.id))
+            (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
         await set_practice(runtime, practice, practitioners_see_all=True)
     caller = http(practice, headers=staff.headers)
     made = await caller.post(PATH, json=wish(account, offer, NINE))

@@ -35,7 +35,7 @@ async def staff_browser(
     """The browser of a member of staff, whose language is English."""
     member = await make_staff_member(runtime, practice, role)
     async with runtime.database.tenant(practice) as session:
-        await change_staff(session, UUID(str(member.id)), locale="en")
+        await change_staff(session, member.id, locale="en")
     browser = http(practice, headers=HTML)
     await sign_in(browser, "/admin/sign-in", member.email, PASSWORD)
     return browser
@@ -331,7 +331,7 @@ class TestWhoMay:
         await sign_in(browser, "/admin/sign-in", member.email, PASSWORD)
         assert (await browser.get("/admin")).status_code == 200
         async with runtime.database.tenant(practice) as session:
-            await change_staff(session, UUID(str(member.id)), is_active=False)
+            await change_staff(session, member.id, is_active=False)
         assert (await browser.get("/admin")).headers["location"].startswith("/admin/sign-in")
         page = await browser.get("/admin/sign-in")
         refused = await submit(browser, page, email=member.email, password=PASSWORD)

@@ -79,7 +79,7 @@ async def own_calendar(
     """Of the member of staff who is this practitioner."""
     staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
     async with runtime.database.tenant(practice) as session:
-        (await session.get_one(Practitioner, practitioner_id)).staff_id = UUID(str(staff.id))
+        (await session.get_one(Practitioner, practitioner_id)).staff_id = staff.id
     browser = http(practice, headers=HTML)
     await sign_in(browser, "/admin/sign-in", staff.email, PASSWORD)
     return browser

@@ -221,7 +221,7 @@ async def test_practitioners_change_their_own_calendar_and_no_other(
         assert_problem(await client.post(f"/api/v1/admin/{kind}", json=body), 403, "forbidden")  # they are nobody yet
     async with runtime.database.tenant(practice) as session:
         own = str((await make_practitioner(session)).id)
-        (await session.get_one(Practitioner, UUID(own))).staff_id = staff.id  # type: ignore[assignment]  # SignedIn.id is typed as object
+        (await session.get_one(Practitioner, UUID(own))).staff_id = staff.id
     for kind in KINDS:
         theirs = await create(reception, kind, practitioner_id)
         path = f"/api/v1/admin/{kind}"

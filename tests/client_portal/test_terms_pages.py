@@ -129,7 +129,7 @@ class TestRequests:
         assert "Waiting for the practice's answer" in listed
         staff = await make_staff_member(runtime, practice)
         async with runtime.database.tenant(practice) as session:
-            await approve_request(session, UUID(str(row_id)), actor=Actor.staff(UUID(str(staff.id))))
+            await approve_request(session, UUID(str(row_id)), actor=Actor.staff(staff.id))
         granted = await browser.get(f"/appointments/{row_id}")
         assert "Waiting for payment" in words(granted)
         assert f"/appointments/{row_id}/pay" in granted.text
@@ -152,7 +152,7 @@ class TestRequests:
     ) -> None:
         sent = await submit(browser, await first_confirmation(browser, await make_offer(runtime, practice)))
         row_id = UUID(str(id_in(sent.headers["location"])))
-        staff = Actor.staff(UUID(str((await make_staff_member(runtime, practice)).id)))
+        staff = Actor.staff((await make_staff_member(runtime, practice)).id)
         async with runtime.database.tenant(practice) as session:
             await cancel_appointment(session, row_id, actor=staff, reason="Pilar is ill")
         assert "Pilar is ill" in words(await browser.get(f"/appointments/{row_id}"))

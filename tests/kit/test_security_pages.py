@@ -77,9 +77,9 @@ async def surface(
     if request.param == "portal":
         member = await make_staff_member(runtime, practice)
         async with runtime.database.tenant(practice) as opened:  # the sign-in that comes with it is in nobody's way
-            await end_all(opened, AccountKind.STAFF, UUID(str(member.id)), EndReason.SIGNED_OUT)
+            await end_all(opened, AccountKind.STAFF, member.id, EndReason.SIGNED_OUT)
         browsers = http(practice, headers=HTML), http(practice, headers=HTML)
-        yield Surface(*browsers, "/admin", member.email, UUID(str(member.id)))
+        yield Surface(*browsers, "/admin", member.email, member.id)
         return
     email = f"op-{secrets.token_hex(4)}@example.com"
     async with runtime.database.platform() as session:
@@ -268,7 +268,7 @@ class TestCompulsory:
         member = await make_staff_member(runtime, practice)
         await set_practice(runtime, practice, second_factor_required=True)
         browser = http(practice, headers=HTML)
-        surface = Surface(browser, browser, "/admin", member.email, UUID(str(member.id)))
+        surface = Surface(browser, browser, "/admin", member.email, member.id)
         await surface.sign_in()
         for path in ("", "/security", "/payments", "/staff"):
             answer = await surface.get(path)
@@ -288,7 +288,7 @@ class TestCompulsory:
     ) -> None:
         member = await make_staff_member(runtime, practice)
         old, new = http(practice, headers=HTML), http(practice, headers=HTML)
-        surface = Surface(new, old, "/admin", member.email, UUID(str(member.id)))
+        surface = Surface(new, old, "/admin", member.email, member.id)
         await surface.sign_in(old)
         await surface.sign_in(new)
         secret, _ = await surface.set_up_app()

@@ -7,7 +7,6 @@ import socket
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from icalendar import Calendar
@@ -230,7 +229,7 @@ class TestAnAppointmentsMail:
         offer, client = await make_offer(runtime, practice), await make_client(runtime, practice)
         starts_at = (clock.now() + timedelta(days=3)).replace(hour=9, minute=0, second=0, microsecond=0)
         async with runtime.database.tenant(practice) as session:
-            client_id = UUID(str(client.id))
+            client_id = client.id
             await book_appointment(
                 session, client_id=client_id, service_id=offer.service_id, starts_at=starts_at, notes=NOTES
             )

@@ -68,7 +68,7 @@ class TestAnnouncing:
         self, runtime: Runtime, practice: TenantContext
     ) -> None:
         client = await make_client(runtime, practice)
-        client_id = UUID(str(client.id))
+        client_id = client.id
         async with runtime.database.tenant(practice) as session:
             recipients = [Recipient.client(client_id), Recipient.practice_contact()]
             await announce(session, "k", subject_id=client_id, version=3, recipients=recipients)
@@ -82,7 +82,7 @@ class TestAnnouncing:
 
     async def test_the_practice_hears_once_for_each_address(self, runtime: Runtime, practice: TenantContext) -> None:
         staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
-        staff_id = UUID(str(staff.id))
+        staff_id = staff.id
         async with runtime.database.tenant(practice) as session:
             # Provisioning made the owner's address the practice's contact.
             assert len(await list_practice_recipients(session)) == 1

@@ -68,7 +68,7 @@ async def test_a_sign_up_that_is_over_gets_no_code(runtime: Runtime, practice: T
 async def test_an_identity_that_is_gone_already_is_not_announced(runtime: Runtime, practice: TenantContext) -> None:
     client = await make_client(runtime, practice)
     async with runtime.database.tenant(practice) as session:
-        await connect_identity(session, client.id, SocialProvider.GOOGLE, "7", None)  # type: ignore[arg-type]  # declared as object
-        await forget_identities(session, client.id)  # type: ignore[arg-type]  # declared as object
+        await connect_identity(session, client.id, SocialProvider.GOOGLE, "7", None)
+        await forget_identities(session, client.id)
     await run_due_events(runtime, practice)
     assert await mails_of(runtime, practice, client.email) == []

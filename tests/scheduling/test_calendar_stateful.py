@@ -104,7 +104,7 @@ class Calendar(RuleBasedStateMachine):
 
     async def _fill(self) -> None:
         runtime, practice = self._runtime, self._practice
-        self._clients = [UUID(str((await make_client(runtime, practice)).id)) for _ in range(5)]
+        self._clients = [(await make_client(runtime, practice)).id for _ in range(5)]
         await set_practice(runtime, practice, hold_minutes=15)
         with clock.at(self._now):
             async with runtime.database.tenant(practice) as session:

@@ -54,7 +54,7 @@ class Desk:
         async with self.runtime.database.tenant(self.practice) as session:
             return await book_appointment(
                 session,
-                client_id=(client or self.client).id,  # type: ignore[arg-type]  # declared as object there
+                client_id=(client or self.client).id,
                 service_id=self.service_id,
                 starts_at=starts_at,
                 practitioner_id=self.practitioner_id,

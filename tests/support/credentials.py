@@ -1,7 +1,6 @@
 """Signing in with passwords and mailed links, for tests of the ways into an account."""
 
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
 
 import httpx
 from sqlalchemy import select, update
@@ -46,7 +45,7 @@ def token_in(link: str) -> str:
 async def set_password(runtime: Runtime, practice: TenantContext, who: SignedIn, hashed: str | None) -> None:
     async with runtime.database.tenant(practice) as session:
         for model in (Client, Staff):
-            await session.execute(update(model).where(model.id == UUID(str(who.id))).values(hashed_password=hashed))
+            await session.execute(update(model).where(model.id == who.id).values(hashed_password=hashed))
 
 
 async def actions(runtime: Runtime, practice: TenantContext) -> list[str]:

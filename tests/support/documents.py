@@ -59,7 +59,7 @@ async def set_issuer(runtime: Runtime, practice: TenantContext, **changes: Any) 
 async def set_client(desk: Desk, **changes: Any) -> None:
     """The desk's client says to whom theirs are made out."""
     async with desk.runtime.database.tenant(desk.practice) as session:
-        await profiles.set_billing_profile(session, desk.client.id, CLIENT | changes)  # type: ignore[arg-type]  # declared as object there
+        await profiles.set_billing_profile(session, desk.client.id, CLIENT | changes)
 
 
 async def price(desk: Desk, price_minor: int, **columns: Any) -> None:

@@ -86,7 +86,7 @@ async def make_door(http: httpx.AsyncClient, runtime: Runtime, practice: TenantC
     """A fresh member of staff, or without a practice a fresh operator."""
     if practice is not None:
         member = await make_staff_member(runtime, practice)
-        return Door(http, STAFF, member.email, UUID(str(member.id)), runtime, practice)
+        return Door(http, STAFF, member.email, member.id, runtime, practice)
     email = f"op-{secrets.token_hex(4)}@example.com"
     async with runtime.database.platform() as session:
         operator = await create_operator(session, email=email, password=PASSWORD)

@@ -37,9 +37,7 @@ async def take(
 ) -> Appointment:
     """Book in a transaction of its own."""
     async with runtime.database.tenant(tenant) as session:
-        return await book_appointment(
-            session, client_id=UUID(str(client.id)), service_id=offer.service_id, starts_at=at, **wish
-        )
+        return await book_appointment(session, client_id=client.id, service_id=offer.service_id, starts_at=at, **wish)
 
 
 async def seats_of(runtime: Runtime, tenant: TenantContext, group_id: UUID) -> list[Appointment]:

@@ -49,7 +49,7 @@ class MailServer:
         """What arrived, as it arrived."""
         return [it.content for it in self.envelopes if isinstance(it.content, bytes)]
 
-    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name for it - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """The sender."""

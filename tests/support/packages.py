@@ -91,7 +91,7 @@ async def buy(desk: Desk, code: str | None = None, **fields: Any) -> PackagePurc
     """The desk's client begins to buy a package."""
     package = await make_package(desk.runtime, desk.practice, **fields)
     async with desk.runtime.database.tenant(desk.practice) as session:
-        return await buy_package(session, desk.client.id, package.id, code=code)  # type: ignore[arg-type]  # SignedIn.id
+        return await buy_package(session, desk.client.id, package.id, code=code)
 
 
 async def start(desk: Desk, bought: PackagePurchase, client_id: UUID | None = None) -> PaymentRead:

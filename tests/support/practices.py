@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from uuid import UUID
 
 from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
 from tenants.accounts.services.sign_ins import audience, authenticate_staff, start_session
@@ -54,7 +55,7 @@ async def make_practice(
 class SignedIn:
     """An account and the header that acts as it."""
 
-    id: object
+    id: UUID
     email: str
     headers: dict[str, str]
     refresh_token: str

@@ -97,7 +97,7 @@ async def _book(here: httpx.AsyncClient, desk: Desk, hours: int, **more: object)
 
 
 async def _add_loose_ends(session: TenantSession, client: SignedIn) -> None:
-    now, client_id = clock.now(), UUID(str(client.id))
+    now, client_id = clock.now(), client.id
     await renew_one_time_token(session, PASSWORD_RESET, AccountKind.CLIENT, client_id, RESET_LIFETIME)
     change_id = new_id()
     await publish(session, EMAIL_CHANGE_REQUESTED, {"change_id": str(change_id)})

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import select
 
@@ -48,7 +47,7 @@ class Line:
             async with runtime.database.tenant(practice) as session:
                 row = await book_appointment(
                     session,
-                    client_id=UUID(str(client.id)),
+                    client_id=client.id,
                     service_id=offer.service_id,
                     starts_at=NINE + timedelta(hours=hour),
                     actor=Actor.staff(new_id()),
@@ -62,7 +61,7 @@ class Line:
         client = client or await make_client(self.runtime, self.practice)
         values = {"service_id": self.offer.service_id, "first_day": DAY, "last_day": DAY} | wish
         async with self.runtime.database.tenant(self.practice) as session:
-            return await join_line(session, UUID(str(client.id)), WaitlistWish.model_validate(values))
+            return await join_line(session, client.id, WaitlistWish.model_validate(values))
 
     async def free(self, *hours: int) -> None:
         """The practice cancels these hours (0 is nine o'clock); nobody has heard of it yet."""

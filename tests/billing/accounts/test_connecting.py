@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
@@ -92,7 +91,7 @@ async def test_a_crash_between_any_two_steps_is_gone_on_from(counter: Counter, d
 
     Mortal.dies_at, Mortal.opened = dies_at, 0
     runtime = replace(counter.runtime, database=Mortal(counter.runtime.database.engine))
-    author = Author(UUID(str(counter.owner.id)))
+    author = Author(counter.owner.id)
     try:
         await connecting.begin_connection(runtime, counter.practice, author, "x.localhost")
     except DiedError:
@@ -111,7 +110,7 @@ async def test_an_account_whose_making_was_never_recorded_is_found_after_the_key
     await counter.api.post(f"{API}/stripe/connect")
     counter.stripe._replies.clear()
     later = clock.now() + timedelta(hours=25)
-    author = Author(UUID(str(counter.owner.id)))
+    author = Author(counter.owner.id)
     with clock.at(later):
         await connecting.begin_connection(counter.runtime, counter.practice, author, "x.localhost")
     assert len(await made_at_stripe(counter)) == 1

@@ -85,7 +85,6 @@ class TestOwnKeys:
         assert_problem(await counter.api.post(f"{API}/stripe/connect"), 409, "another_account_connected")
 
     async def test_an_account_of_another_practice_is_refused(self, counter: Counter) -> None:
-        from uuid import UUID
 
         from billing.accounts.authors import Author
         from billing.accounts.errors import AccountTakenError
@@ -97,7 +96,7 @@ class TestOwnKeys:
         staff = await make_staff_member(counter.runtime, other)
         with pytest.raises(AccountTakenError):
             await connect_own_keys(
-                counter.runtime, other, Author(UUID(str(staff.id))), secret_key=key, publishable_key=PUBLISHABLE
+                counter.runtime, other, Author(staff.id), secret_key=key, publishable_key=PUBLISHABLE
             )
 
     async def test_a_provider_that_falls_silent_after_the_trial_is_gone_on_with_by_the_queue(

@@ -51,7 +51,7 @@ async def ask_fee(desk: Desk) -> datetime:
 
 
 async def keep_card(desk: Desk, server: StripeServer) -> UUID:
-    client_id = UUID(str(desk.client.id))
+    client_id = desk.client.id
     card = await giving.start_card(desk.runtime, desk.practice, client_id, "es", HOME, HOME)
     server.pay(str(card.setup_ref))
     await giving.confirm_card(desk.runtime, desk.practice, client_id, card.id)
@@ -234,7 +234,7 @@ async def test_a_card_that_was_taken_back_is_not_charged(
     card_id = await keep_card(desk, stripe_server)
     await miss(desk, at)
     async with desk.runtime.database.tenant(desk.practice) as session:
-        await remove_card(session, UUID(str(desk.client.id)), card_id)
+        await remove_card(session, desk.client.id, card_id)
     await run(desk, at + timedelta(hours=2))
     assert intents(stripe_server, account) == []
     assert len(await subjects(desk, ASKED)) == 1
@@ -251,7 +251,7 @@ async def test_taken_back_while_it_is_charged_the_client_is_asked(
     stripe_server.faults.clear()
     assert [it["status"] for it in intents(stripe_server, account)] == ["requires_confirmation"]
     async with desk.runtime.database.tenant(desk.practice) as session:
-        await remove_card(session, UUID(str(desk.client.id)), card_id)
+        await remove_card(session, desk.client.id, card_id)
     for hours in (2, 4):
         await run(desk, at + timedelta(hours=hours))
     assert [it["status"] for it in intents(stripe_server, account)] == ["canceled"]

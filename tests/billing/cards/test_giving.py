@@ -42,7 +42,7 @@ async def chargeable(desk: Desk) -> SavedCard | None:
 
 
 def client_id(desk: Desk) -> UUID:
-    return UUID(str(desk.client.id))
+    return desk.client.id
 
 
 async def start(desk: Desk, locale: str = "es") -> SavedCard:
@@ -141,7 +141,7 @@ class TestAlone:
         stranger = await make_client(desk.runtime, desk.practice)
         async with desk.runtime.database.tenant(desk.practice) as session:
             with pytest.raises(NotFoundError):
-                await remove_card(session, UUID(str(stranger.id)), card.id)
+                await remove_card(session, stranger.id, card.id)
             await remove_card(session, client_id(desk), card.id)
         assert await chargeable(desk) is None
         stripe_server.faults.lose_answer("/v1/customers", method="DELETE", times=RETRIES + 1)

@@ -47,7 +47,7 @@ async def client(runtime: Runtime, practice: TenantContext) -> SignedIn:
 
 async def reserve(runtime: Runtime, practice: TenantContext, client: SignedIn, used_for: UUID, **more: Any) -> UUID:
     """Book something for tomorrow with a credit, in a transaction of its own; answers of which purchase."""
-    wanted = {"service_id": SERVICE, "then": clock.now() + timedelta(days=1), "by": By("client", client.id)} | more  # type: ignore[arg-type]  # SignedIn.id is typed as object
+    wanted = {"service_id": SERVICE, "then": clock.now() + timedelta(days=1), "by": By("client", client.id)} | more
     async with runtime.database.tenant(practice) as session:
         return (await reserve_credit(session, client.id, used_for, **wanted)).id  # type: ignore[arg-type]  # the same
 
@@ -150,7 +150,7 @@ async def test_a_session_has_to_take_place_before_its_package_runs_out(
     bought = await give(runtime, practice, client.id, validity_days=10)
     after = clock.now() + timedelta(days=11)
     async with runtime.database.tenant(practice) as session:
-        assert await list_usable(session, client.id, SERVICE, after) == []  # type: ignore[arg-type]  # SignedIn.id
+        assert await list_usable(session, client.id, SERVICE, after) == []
     with pytest.raises(PackageExpiredError):
         await reserve(runtime, practice, client, new_id(), then=after, purchase_id=bought.id)
     with clock.at(after), pytest.raises(PackageExpiredError):  # also before a job has noticed

@@ -183,7 +183,7 @@ class TestReceipts:
         package = await make_package(desk.runtime, desk.practice)
         client_id = desk.client.id
         async with desk.runtime.database.tenant(desk.practice) as session:
-            sold = await sell_at_desk(session, desk.runtime.settings, client_id, package.id, ReceiptKind.CASH)  # type: ignore[arg-type]  # SignedIn.id
+            sold = await sell_at_desk(session, desk.runtime.settings, client_id, package.id, ReceiptKind.CASH)
         await desk.run()
         return sold
 
@@ -289,7 +289,7 @@ class TestReceipts:
     async def test_granted_again_after_its_end_it_is_valid_for_a_while(self, desk: Desk) -> None:
         package = await make_package(desk.runtime, desk.practice, validity_days=30)
         async with desk.runtime.database.tenant(desk.practice) as session:
-            sold = await sell_at_desk(session, desk.runtime.settings, desk.client.id, package.id, ReceiptKind.CASH)  # type: ignore[arg-type]  # SignedIn.id
+            sold = await sell_at_desk(session, desk.runtime.settings, desk.client.id, package.id, ReceiptKind.CASH)
         await self.undo(desk, sold)
         with clock.at(clock.now() + timedelta(days=31)):
             await self.record(desk, sold)

@@ -52,7 +52,7 @@ async def test_beginning_again_goes_on_with_what_was_begun(desk: Desk) -> None:
     ids = set()
     for _ in range(2):
         async with desk.runtime.database.tenant(desk.practice) as session:
-            ids.add((await buy_package(session, desk.client.id, package.id)).id)  # type: ignore[arg-type]  # SignedIn.id
+            ids.add((await buy_package(session, desk.client.id, package.id)).id)
     assert len(ids) == 1
 
 
@@ -60,7 +60,7 @@ async def test_nobody_else_pays_for_it_or_sees_it(desk: Desk) -> None:
     bought = await buy(desk)
     other = await make_client(desk.runtime, desk.practice)
     with pytest.raises(NotFoundError):
-        await start(desk, bought, other.id)  # type: ignore[arg-type]  # SignedIn.id is typed as object
+        await start(desk, bought, other.id)
 
 
 async def test_a_code_lowers_its_price_until_it_is_not_paid_in_time(desk: Desk) -> None:
@@ -80,7 +80,7 @@ async def test_at_the_desk_its_sessions_are_there_with_the_money(desk: Desk) -> 
     package = await make_package(desk.runtime, desk.practice)
     client = desk.client.id
     async with desk.runtime.database.tenant(desk.practice) as session:
-        sold = await sell_at_desk(session, desk.runtime.settings, client, package.id, ReceiptKind.CASH)  # type: ignore[arg-type]  # SignedIn.id
+        sold = await sell_at_desk(session, desk.runtime.settings, client, package.id, ReceiptKind.CASH)
     await desk.run()
     assert await left(desk, sold) == Balance(5, 0)
 

@@ -340,7 +340,7 @@ class TestChangingPlans:
         ref = await subscribe(runtime, stripe_server, practice, plan)
         other = await make_plan(runtime, price_minor=4900, price_currency="EUR")
         owner = await make_staff_member(runtime, practice)
-        assert await choose_plan(runtime, practice, other, owner.id) is None  # type: ignore[arg-type]
+        assert await choose_plan(runtime, practice, other, owner.id) is None
         assert await plan_of(runtime, practice) == other
         await run_platform_events(runtime, practice)
         subscription = stripe_server.find(ref)
@@ -355,7 +355,7 @@ class TestChangingPlans:
         ref = await subscribe(runtime, stripe_server, practice, plan)
         free = await make_plan(runtime, fee_basis_points=200)
         owner = await make_staff_member(runtime, practice)
-        await choose_plan(runtime, practice, free, owner.id)  # type: ignore[arg-type]
+        await choose_plan(runtime, practice, free, owner.id)
         await run_platform_events(runtime, practice)
         assert stripe_server.find(ref)["cancel_at_period_end"] is True
         assert (await subscription_of(runtime, practice)).cancel_at is not None
@@ -372,7 +372,7 @@ class TestChangingPlans:
         free = await make_plan(runtime)
         owner = await make_staff_member(runtime, practice)
         for code in (free, plan):
-            await choose_plan(runtime, practice, code, owner.id)  # type: ignore[arg-type]
+            await choose_plan(runtime, practice, code, owner.id)
             await run_platform_events(runtime, practice)
         assert stripe_server.find(ref)["cancel_at_period_end"] is False
         assert (await subscription_of(runtime, practice)).cancel_at is None
@@ -382,8 +382,8 @@ class TestChangingPlans:
     ) -> None:
         free = await make_plan(runtime)
         owner = await make_staff_member(runtime, practice)
-        await choose_plan(runtime, practice, free, owner.id)  # type: ignore[arg-type]
-        await choose_plan(runtime, practice, free, owner.id)  # type: ignore[arg-type]
+        await choose_plan(runtime, practice, free, owner.id)
+        await choose_plan(runtime, practice, free, owner.id)
         await run_platform_events(runtime, practice)
         async with runtime.database.tenant(practice) as session:
             [mine] = (
@@ -403,9 +403,9 @@ class TestChangingPlans:
         hidden = await make_plan(runtime, is_public=False, price_minor=100, price_currency="EUR")
         owner = await make_staff_member(runtime, practice)
         with pytest.raises(InvalidInputError):
-            await choose_plan(runtime, practice, hidden, owner.id)  # type: ignore[arg-type]
+            await choose_plan(runtime, practice, hidden, owner.id)
         await put_on_plan(runtime, practice, hidden)
-        assert await choose_plan(runtime, practice, hidden, owner.id)  # type: ignore[arg-type]
+        assert await choose_plan(runtime, practice, hidden, owner.id)
 
     async def test_a_subscription_that_ends_under_a_plan_with_a_price_is_a_debt(
         self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext, plan: str
@@ -433,7 +433,7 @@ class TestChangingPlans:
         free = await make_plan(runtime, fee_basis_points=200)
         if by == "owner":
             owner = await make_staff_member(runtime, practice)
-            assert await choose_plan(runtime, practice, free, owner.id) is None  # type: ignore[arg-type]  # declared as object there
+            assert await choose_plan(runtime, practice, free, owner.id) is None
         else:
             async with runtime.database.platform() as session:
                 await change_tenant(session, practice.id, plan=free)

@@ -2,7 +2,6 @@
 
 import time
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
@@ -145,7 +144,7 @@ class TestPrivacy:
         log = await post.notify(client)
         event = post.event(log, "bounce", type="bounce", reason=f"550 no {client.email}", status="5.1.1")
         await post.tell(event)
-        client_id = UUID(str(client.id))
+        client_id = client.id
         async with post.runtime.database.tenant(post.practice) as session:
             data = (await export_client(session, client_id))["data"]["mails"]
         assert data["mails"][0]["delivery"] == "bounced"

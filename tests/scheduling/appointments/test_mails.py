@@ -51,7 +51,7 @@ def in_days(days: int) -> datetime:
 async def book(runtime: Runtime, tenant: TenantContext, offer: Offer, client: SignedIn, starts_at: datetime) -> UUID:
     async with runtime.database.tenant(tenant) as session:
         appointment = await book_appointment(
-            session, client_id=UUID(str(client.id)), service_id=offer.service_id, starts_at=starts_at, notes=NOTES
+            session, client_id=client.id, service_id=offer.service_id, starts_at=starts_at, notes=NOTES
         )
     return appointment.id
 
@@ -63,14 +63,14 @@ async def move(runtime: Runtime, tenant: TenantContext, appointment_id: UUID, st
 
 async def cancel(runtime: Runtime, tenant: TenantContext, appointment_id: UUID, client: SignedIn) -> None:
     async with runtime.database.tenant(tenant) as session:
-        await cancel_appointment(session, appointment_id, actor=Actor.client(UUID(str(client.id))), reason=REASON)
+        await cancel_appointment(session, appointment_id, actor=Actor.client(client.id), reason=REASON)
 
 
 async def own_staff(runtime: Runtime, tenant: TenantContext, offer: Offer) -> SignedIn:
     """Make the offer's practitioner a member of staff."""
     staff = await make_staff_member(runtime, tenant, StaffRole.PRACTITIONER)
     async with runtime.database.tenant(tenant) as session:
-        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = UUID(str(staff.id))
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
     return staff
 
 

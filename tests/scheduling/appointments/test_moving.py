@@ -52,7 +52,7 @@ async def pair(runtime: Runtime, practice: TenantContext) -> Pair:
         await session.execute(link.values(price_minor=0))
         booked = await book_appointment(
             session,
-            client_id=UUID(str(client.id)),
+            client_id=client.id,
             service_id=service.id,
             starts_at=TEN,
             practitioner_id=cheap,

@@ -77,9 +77,7 @@ async def booked_id(session: TenantSession, runtime: Runtime, practice: TenantCo
     """A confirmed appointment, whose terms each example sets anew."""
     offer, client = await make_offer(runtime, practice), await make_client(runtime, practice)
     with clock.at(START - 300 * HOUR):
-        made = await book_appointment(
-            session, client_id=UUID(str(client.id)), service_id=offer.service_id, starts_at=START
-        )
+        made = await book_appointment(session, client_id=client.id, service_id=offer.service_id, starts_at=START)
     return made.id
 
 
@@ -185,7 +183,7 @@ async def test_the_client_reads_what_cancelling_gives_back_and_until_when(
             no_show_fee_minor=2000,
         )
         async with runtime.database.tenant(practice) as session:
-            await add_payment(session, UUID(path.rpartition("/")[2]), UUID(str(client.id)), 4501)
+            await add_payment(session, UUID(path.rpartition("/")[2]), client.id, 4501)
         quote = (await own.get(f"{path}/cancellation-quote")).json()
     assert quote["can_cancel"] is True
     assert quote["can_move"] is True

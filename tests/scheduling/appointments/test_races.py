@@ -40,7 +40,7 @@ async def outcomes(*work: Any) -> Counter[str]:
 async def book(runtime: Runtime, practice: TenantContext, client: SignedIn, offer: Offer, at: datetime) -> Appointment:
     """Book in a transaction of its own."""
     async with runtime.database.tenant(practice) as session:
-        return await book_appointment(session, client_id=client.id, service_id=offer.service_id, starts_at=at)  # type: ignore[arg-type]  # SignedIn.id is typed as object
+        return await book_appointment(session, client_id=client.id, service_id=offer.service_id, starts_at=at)
 
 
 async def move(runtime: Runtime, practice: TenantContext, appointment: Appointment, at: datetime) -> Appointment:

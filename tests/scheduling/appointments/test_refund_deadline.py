@@ -26,7 +26,7 @@ async def booked(
 ) -> tuple[UUID, UUID]:
     client = await make_client(runtime, practice)
     offer = await make_offer(runtime, practice, **service)
-    client_id = UUID(str(client.id))
+    client_id = client.id
     with clock.at(MONDAY - timedelta(days=7)):
         made = await book_appointment(session, client_id=client_id, service_id=offer.service_id, starts_at=MONDAY)
     return made.id, client_id

@@ -72,7 +72,7 @@ async def ask(
     async with runtime.database.tenant(practice) as session:
         made = await book_appointment(
             session,
-            client_id=UUID(str(client.id)),
+            client_id=client.id,
             service_id=offer.service_id,
             starts_at=at or in_days(5),
             notes=NOTES,
@@ -86,7 +86,7 @@ async def make_granted(runtime: Runtime, practice: TenantContext, **service: Any
 
 
 async def staff_of(runtime: Runtime, practice: TenantContext) -> Actor:
-    return Actor.staff(UUID(str((await make_staff_member(runtime, practice)).id)))
+    return Actor.staff((await make_staff_member(runtime, practice)).id)
 
 
 async def approve(runtime: Runtime, practice: TenantContext, request: UUID, actor: Actor) -> Appointment:
@@ -146,7 +146,7 @@ class TestAsking:
         for method in ("sandbox", "offline"):
             wanted = PaymentCreate(appointment_id=request, method=method)
             with pytest.raises(AppointmentNotPayableError):
-                await start_checkout(runtime, practice, UUID(str(client.id)), wanted)
+                await start_checkout(runtime, practice, client.id, wanted)
         async with runtime.database.tenant(practice) as session:
             assert await confirm_paid(session, request) is ConfirmOutcome.NOT_BOOKABLE
         assert (await stored(runtime, practice, request)).status == AppointmentStatus.HELD
@@ -157,7 +157,7 @@ class TestAsking:
         offer = await make_granted(runtime, practice, approval_hours=200)
         request = await ask(runtime, practice, client, offer)
         async with runtime.database.tenant(practice) as session:
-            await reschedule_appointment(session, request, in_days(2), client_id=UUID(str(client.id)))
+            await reschedule_appointment(session, request, in_days(2), client_id=client.id)
         row = await stored(runtime, practice, request)
         assert row.hold_expires_at == row.starts_at == in_days(2)
         [old] = await freed(runtime, practice)
@@ -175,7 +175,7 @@ class TestAsking:
         async with runtime.database.tenant(practice) as session:
             made = await book_appointment(
                 session,
-                client_id=UUID(str(client.id)),
+                client_id=client.id,
                 service_id=offer.service_id,
                 starts_at=in_days(5),
                 actor=actor,
@@ -212,7 +212,7 @@ class TestYes:
         [mail] = [one for one in await mails_of(runtime, practice, client.email) if "aceptada" in one.subject]
         assert f"http://{practice.slug}.localhost:8000/appointments/{request}" in links_in(mail.text)
         wanted = PaymentCreate(appointment_id=request, method="offline")
-        await start_checkout(runtime, practice, UUID(str(client.id)), wanted)
+        await start_checkout(runtime, practice, client.id, wanted)
         assert (await stored(runtime, practice, request)).status == AppointmentStatus.CONFIRMED
 
     async def test_does_not_hold_past_the_start(
@@ -315,9 +315,7 @@ async def test_a_cancelled_request_was_news_to_nobody(
 ) -> None:
     request = await ask(runtime, practice, client, await make_granted(runtime, practice))
     async with runtime.database.tenant(practice) as session:
-        await cancel_appointment(
-            session, request, actor=Actor.client(UUID(str(client.id))), client_id=UUID(str(client.id))
-        )
+        await cancel_appointment(session, request, actor=Actor.client(client.id), client_id=client.id)
     await run_due_events(runtime, practice)
     [mail] = await mails_of(runtime, practice, client.email)
     assert mail.attachments == {"items": []}
@@ -331,9 +329,9 @@ async def test_every_way_to_lose_a_time_says_that_it_is_free(
     offer = await make_offer(runtime, practice, buffer_before_minutes=0, buffer_after_minutes=30)
     first = await ask(runtime, practice, client, offer)
     async with runtime.database.tenant(practice) as session:
-        await reschedule_appointment(session, first, in_days(6), actor=Actor.client(UUID(str(client.id))))
+        await reschedule_appointment(session, first, in_days(6), actor=Actor.client(client.id))
     async with runtime.database.tenant(practice) as session:
-        await cancel_appointment(session, first, actor=Actor.client(UUID(str(client.id))))
+        await cancel_appointment(session, first, actor=Actor.client(client.id))
     ranges = [(one["starts_at"], one["ends_at"]) for one in await freed(runtime, practice)]
     times = [(datetime.fromisoformat(begin), datetime.fromisoformat(end)) for begin, end in ranges]
     long = timedelta(minutes=90)

@@ -352,9 +352,7 @@ class TestCancelling:
 
 async def sign_in_again(runtime: Runtime, practice: TenantContext, account: SignedIn) -> dict[str, str]:
     async with runtime.database.tenant(practice) as session:
-        pair = await start_session(
-            session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, UUID(str(account.id))
-        )
+        pair = await start_session(session, runtime.signer, runtime.settings.auth, AccountKind.CLIENT, account.id)
     return {"Authorization": f"Bearer {pair.access_token}"}
 
 
@@ -388,7 +386,7 @@ class TestStaff:
         made = (await reception.post(ADMIN, json=body)).json()
         staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Practitioner, bea)).staff_id = UUID(str(staff.id))
+            (await session.get_one(Practitioner, bea)).staff_id = staff.id
         own = http(practice, headers=staff.headers)
         assert_problem(await own.post(ADMIN, json=body), 403, "forbidden")
         assert_problem(await own.get(f"{ADMIN}/{made['series_id']}"), 404, "not_found")
@@ -408,7 +406,7 @@ class TestMails:
         account = await make_client(runtime, practice, locale=locale)
         staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = UUID(str(staff.id))
+            (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
         made = await http(practice, headers=account.headers).post(PATH, json=wish(offer.service_id, 5))
         waiting = await topics(runtime, practice)
         assert waiting.count(APPOINTMENT_SERIES_BOOKED) == 1

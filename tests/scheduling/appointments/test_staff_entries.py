@@ -45,7 +45,7 @@ async def employ(runtime: Runtime, tenant: TenantContext, practitioner_id: UUID,
     member = await make_staff_member(runtime, tenant, StaffRole.PRACTITIONER)
     async with runtime.database.tenant(tenant) as session:
         practitioner = await session.get_one(Practitioner, practitioner_id)
-        practitioner.staff_id, practitioner.timezone = UUID(str(member.id)), zone
+        practitioner.staff_id, practitioner.timezone = member.id, zone
     return member
 
 
@@ -53,7 +53,7 @@ async def book(runtime: Runtime, tenant: TenantContext, offer: Offer, client: Si
     async with runtime.database.tenant(tenant) as session:
         made = await book_appointment(
             session,
-            client_id=UUID(str(client.id)),
+            client_id=client.id,
             service_id=offer.service_id,
             starts_at=starts_at,
             notes="diabetes tipo 2",
@@ -108,7 +108,7 @@ async def test_moving_and_cancelling_take_it_along(
         await reschedule_appointment(session, made, in_days(4))
     await run_due_events(runtime, practice)
     async with runtime.database.tenant(practice) as session:
-        await cancel_appointment(session, made, actor=Actor.client(UUID(str(client.id))), reason="diabetes")
+        await cancel_appointment(session, made, actor=Actor.client(client.id), reason="diabetes")
     await run_due_events(runtime, practice)
     found = entries_of(await mails_of(runtime, practice, member.email))
     assert [method for method, _ in found] == ["REQUEST", "REQUEST", "CANCEL"]

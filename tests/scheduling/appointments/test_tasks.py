@@ -24,7 +24,7 @@ async def test_an_unpaid_hold_expires_when_its_event_is_delivered(runtime: Runti
     async with runtime.database.tenant(practice) as session:
         made = await book_appointment(
             session,
-            client_id=client.id,  # type: ignore[arg-type]  # SignedIn.id is typed as object
+            client_id=client.id,
             service_id=offer.service_id,
             starts_at=datetime(2026, 3, 4, 9, tzinfo=UTC),
         )

@@ -117,4 +117,4 @@ async def test_it_is_not_promised_for_the_desk_and_not_another_clients(desk: Des
     stranger = await make_client(desk.runtime, desk.practice)
     wanted = PaymentCreate(appointment_id=missed.id, purpose=Purpose.NO_SHOW_FEE, method="sandbox")
     with pytest.raises(NotFoundError):
-        await start_checkout(desk.runtime, desk.practice, stranger.id, wanted)  # type: ignore[arg-type]  # declared as object there
+        await start_checkout(desk.runtime, desk.practice, stranger.id, wanted)

@@ -84,7 +84,7 @@ class TestStart:
         stranger = await make_client(desk.runtime, desk.practice)
         wanted = PaymentCreate(appointment_id=appointment.id, method="sandbox")
         with pytest.raises(NotFoundError):
-            await checkout.start_checkout(desk.runtime, desk.practice, UUID(str(stranger.id)), wanted)
+            await checkout.start_checkout(desk.runtime, desk.practice, stranger.id, wanted)
 
     async def test_a_method_that_the_practice_does_not_take_is_refused(self, desk: Desk) -> None:
         appointment = await desk.book()

@@ -49,11 +49,11 @@ class Desk:
 
     async def subscribe_client(self, client: SignedIn) -> str:
         async with self.runtime.database.tenant(self.practice) as session:
-            return (await make_client_feed(session, UUID(str(client.id))))[1]
+            return (await make_client_feed(session, client.id))[1]
 
     async def subscribe_practitioner(self, practitioner_id: UUID, maker: SignedIn) -> str:
         async with self.runtime.database.tenant(self.practice) as session:
-            return (await make_practitioner_feed(session, practitioner_id, made_by=UUID(str(maker.id))))[1]
+            return (await make_practitioner_feed(session, practitioner_id, made_by=maker.id))[1]
 
     async def read(self, token: str) -> Subscription:
         async with self.runtime.database.tenant(self.practice) as session:
@@ -131,7 +131,7 @@ class TestClients:
     ) -> None:
         async with desk.runtime.database.tenant(desk.practice) as session:
             new = NewDependant(first_name="Leo", last_name="Cliente", relationship=Relationship.CHILD, birth_date=None)
-            child = await add_dependant(session, UUID(str(client.id)), new)
+            child = await add_dependant(session, client.id, new)
         made = await book(1, location_kind="online", meeting_url="https://meet.example.com/x", dependant_id=child.id)
         event = (await desk.events(await desk.subscribe_client(client)))[str(made)]
         assert event["URL"] == event["LOCATION"] == "https://meet.example.com/x"
@@ -150,7 +150,7 @@ class TestClients:
     async def test_the_event_stays_the_same_one_through_book_move_and_cancel(
         self, desk: Desk, client: SignedIn, offer: Offer
     ) -> None:
-        token, client_id = await desk.subscribe_client(client), UUID(str(client.id))
+        token, client_id = await desk.subscribe_client(client), client.id
         starts_at = (clock.now() + timedelta(days=3)).replace(hour=9, minute=0, second=0, microsecond=0)
         async with desk.runtime.database.tenant(desk.practice) as session:
             made = await book_appointment(
@@ -279,7 +279,7 @@ class TestPractitioners:
         manager = await make_staff_member(desk.runtime, desk.practice, StaffRole.MANAGER)
         token = await desk.subscribe_practitioner(offer.practitioner_id, manager)
         async with desk.runtime.database.tenant(desk.practice) as session:
-            await change_staff(session, UUID(str(manager.id)), role=StaffRole.PRACTITIONER)
+            await change_staff(session, manager.id, role=StaffRole.PRACTITIONER)
         assert await desk.is_over(token)
 
     async def test_it_ends_when_they_are_archived_or_removed(self, desk: Desk, offer: Offer, owner: SignedIn) -> None:
@@ -293,7 +293,7 @@ class TestPractitioners:
 
     async def set_active(self, desk: Desk, member: SignedIn, *, is_active: bool) -> None:
         async with desk.runtime.database.tenant(desk.practice) as session:
-            await change_staff(session, UUID(str(member.id)), is_active=is_active)
+            await change_staff(session, member.id, is_active=is_active)
 
 
 class TestAddresses:
@@ -316,7 +316,7 @@ class TestAddresses:
         token = await desk.subscribe_client(client)
         for was_there in (True, False):
             async with desk.runtime.database.tenant(desk.practice) as session:
-                assert await end_feed(session, FeedOwner.CLIENT, UUID(str(client.id))) is was_there
+                assert await end_feed(session, FeedOwner.CLIENT, client.id) is was_there
         assert await desk.is_over(token)
 
     async def test_reading_is_noted_once_an_hour(self, desk: Desk, client: SignedIn) -> None:

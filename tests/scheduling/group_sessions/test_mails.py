@@ -103,7 +103,7 @@ class Practice:
     async def uid_in_feed(self) -> str:
         """Of the practitioner's one session."""
         async with self.runtime.database.tenant(self.tenant) as session:
-            made_by = UUID(str(self.practitioner.id))
+            made_by = self.practitioner.id
             _, token = await make_practitioner_feed(session, self.offer.practitioner_id, made_by=made_by)
         async with self.runtime.database.tenant(self.tenant) as session:
             [entry] = (await read_feed(session, token)).entries
@@ -114,7 +114,7 @@ async def staff_of(runtime: Runtime, tenant: TenantContext, offer: Offer) -> Sig
     """Make the offer's practitioner a member of staff."""
     staff = await make_staff_member(runtime, tenant, StaffRole.PRACTITIONER)
     async with runtime.database.tenant(tenant) as session:
-        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = UUID(str(staff.id))
+        (await session.get_one(Practitioner, offer.practitioner_id)).staff_id = staff.id
     return staff
 
 
@@ -261,7 +261,7 @@ class TestCancelled:
         client, made = await house.seat(group)
         await house.seat(group)
         async with house.runtime.database.tenant(house.tenant) as session:
-            await cancel_appointment(session, made.id, actor=Actor.client(UUID(str(client.id))))
+            await cancel_appointment(session, made.id, actor=Actor.client(client.id))
         await house.run()
         assert await house.told(seat_mails.CANCELLED_PRACTICE) == sorted(house.staff)
         await house.cancel(group)
@@ -296,7 +296,7 @@ class TestCancelled:
 class TestPlanned:
     async def test_the_practitioner_alone_is_told_with_the_entry_that_the_feed_has(self, house: Practice) -> None:
         owner = await make_staff_member(house.runtime, house.tenant, StaffRole.OWNER)
-        await house.plan(in_days(3), Actor.staff(UUID(str(owner.id))))
+        await house.plan(in_days(3), Actor.staff(owner.id))
         await house.run()
         assert await house.told(PLANNED_PRACTICE) == [house.practitioner.email]
         [mail] = await mails_of(house.runtime, house.tenant, house.practitioner.email)
@@ -307,7 +307,7 @@ class TestPlanned:
         assert event["UID"] == await house.uid_in_feed()
 
     async def test_who_planned_their_own_is_told_nothing(self, house: Practice) -> None:
-        await house.plan(in_days(3), Actor.staff(UUID(str(house.practitioner.id))))
+        await house.plan(in_days(3), Actor.staff(house.practitioner.id))
         await house.run()
         assert await logs_of(house.runtime, house.tenant, PLANNED_PRACTICE) == []
         assert await mails_of(house.runtime, house.tenant, house.practitioner.email) == []

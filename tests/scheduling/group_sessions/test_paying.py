@@ -2,7 +2,6 @@
 
 import base64
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import pytest
 from icalendar import Calendar, Event
@@ -214,7 +213,7 @@ class TestMails:
     async def test_the_practitioner_hears_of_each_seat_without_an_entry(self, free: Desk, group: GroupSession) -> None:
         staff = await make_staff_member(free.runtime, free.practice, StaffRole.PRACTITIONER)
         async with free.runtime.database.tenant(free.practice) as session:
-            (await session.get_one(Practitioner, free.practitioner_id)).staff_id = UUID(str(staff.id))
+            (await session.get_one(Practitioner, free.practitioner_id)).staff_id = staff.id
         await self.seat(free, group)
         assert [log.recipient for log in await logs_of(free.runtime, free.practice, PLANNED_PRACTICE)] == [staff.email]
         [mail] = [one for one in await mails_of(free.runtime, free.practice, staff.email) if "Cliente" in one.subject]

@@ -73,7 +73,7 @@ async def test_what_is_quoted_is_what_is_charged(
     await give(runtime, desk.practice, desk.client.id)
     asked = Asked(desk.service_id, desk.practitioner_id, desk.opens_at, means)
     async with runtime.database.tenant(desk.practice) as session:
-        answer = await quote_booking(session, desk.client.id, asked)  # type: ignore[arg-type]  # SignedIn.id
+        answer = await quote_booking(session, desk.client.id, asked)
     assert answer.problem is None
     row = await desk.book(means=means)
     assert (row.discount_minor, row.amount_due_minor) == (answer.price.discount_minor, answer.price.due_minor)
@@ -86,7 +86,7 @@ async def test_what_is_quoted_is_what_is_charged(
 async def test_a_code_that_does_not_serve_is_said_and_the_price_is_the_usual(desk: Desk) -> None:
     async with desk.runtime.database.tenant(desk.practice) as session:
         asked = Asked(desk.service_id, means=Means(code="NADA"))
-        answer = await quote_booking(session, desk.client.id, asked)  # type: ignore[arg-type]  # SignedIn.id
+        answer = await quote_booking(session, desk.client.id, asked)
     assert isinstance(answer.problem, DiscountNotUsableError)
     assert (answer.price.listed_minor, answer.price.due_minor) == (4500, 4500)
     with pytest.raises(DiscountNotUsableError):

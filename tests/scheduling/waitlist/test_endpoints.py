@@ -218,7 +218,7 @@ class TestStaff:
     ) -> None:
         staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Practitioner, line.offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # typed as object
+            (await session.get_one(Practitioner, line.offer.practitioner_id)).staff_id = staff.id
         known = SignedIn(line.taken[0].client_id, "", {}, "")
         mine, another = await line.join(known), await line.join()
         practitioner = http(practice, headers=staff.headers)
@@ -235,7 +235,7 @@ class TestStaff:
     ) -> None:
         staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Practitioner, line.offer.practitioner_id)).staff_id = staff.id  # type: ignore[assignment]  # typed as object
+            (await session.get_one(Practitioner, line.offer.practitioner_id)).staff_id = staff.id
             colleague = await make_practitioner(session)
             session.add(ServicePractitioner(service_id=line.offer.service_id, practitioner_id=colleague.id))
             colleagues = await make_service(session, colleague.id, name="Trastornos alimentarios")

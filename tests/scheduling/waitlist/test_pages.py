@@ -136,7 +136,7 @@ class TestStaff:
     async def test_a_practitioner_sees_their_own_clients_only(self, line: Line, http: HttpFactory) -> None:
         member = await make_staff_member(line.runtime, line.practice, StaffRole.PRACTITIONER)
         async with line.runtime.database.tenant(line.practice) as session:
-            (await session.get_one(Practitioner, line.offer.practitioner_id)).staff_id = member.id  # type: ignore[assignment]  # typed as object
+            (await session.get_one(Practitioner, line.offer.practitioner_id)).staff_id = member.id
         await line.join(await make_client(line.runtime, line.practice, first_name="Extraña"))
         desk = http(line.practice, headers=HTML)
         await sign_in(desk, "/admin/sign-in", member.email, PASSWORD)

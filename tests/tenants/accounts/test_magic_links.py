@@ -3,7 +3,6 @@
 import asyncio
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
 
 import httpx
 import pytest
@@ -92,7 +91,7 @@ class TestMagicLink:
             session.add(
                 SocialIdentity(
                     id=new_id(),
-                    client_id=UUID(str(squatter.id)),
+                    client_id=squatter.id,
                     provider=SocialProvider.GOOGLE,
                     subject="squatter",
                     created_at=now,
@@ -120,7 +119,7 @@ class TestMagicLink:
         hijack = await here.post("/api/v1/auth/email/confirm", json={"token": token_in(confirm)})
         assert_problem(hijack, 400, "invalid_token")
         async with runtime.database.tenant(practice) as session:
-            client = await session.get_one(Client, UUID(str(squatter.id)))
+            client = await session.get_one(Client, squatter.id)
             assert client.is_verified
             assert (await session.scalars(select(SocialIdentity))).all() == []
 
@@ -179,7 +178,7 @@ async def test_asking_for_links_leaves_no_trace_of_who_is_known(
         ]
         assert [(answer.status_code, answer.json()) for answer in answers] == [(202, ACCEPTED)] * 2
     async with runtime.database.tenant(practice) as session:
-        statement = select(OneTimeToken).where(OneTimeToken.account_id == UUID(str(client.id)))
+        statement = select(OneTimeToken).where(OneTimeToken.account_id == client.id)
         assert (await session.scalars(statement)).all() == []
 
 

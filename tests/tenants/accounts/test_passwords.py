@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import bcrypt
 import httpx
@@ -126,7 +125,7 @@ class TestImportedHashes:
         assert (await login(here, who.email, PASSWORD, admin=admin)).status_code == 200
         async with runtime.database.tenant(practice) as session:
             model: type[Staff] | type[Client] = Staff if admin else Client
-            account: Staff | Client = await session.get_one(model, UUID(str(who.id)))
+            account: Staff | Client = await session.get_one(model, who.id)
             assert account.hashed_password is not None
             assert account.hashed_password.startswith("$argon2id$")
         assert (await login(here, who.email, PASSWORD, admin=admin)).status_code == 200

@@ -1,7 +1,6 @@
 """Sign-ins under concurrency: what revokes them catches also the tokens that are being made right now."""
 
 import asyncio
-from uuid import UUID
 
 import httpx
 
@@ -51,7 +50,7 @@ class TestRevocation:
         client, here = await make_client(runtime, practice), http(practice)
         async with runtime.database.tenant(practice) as session:
             token = await links.renew_one_time_token(
-                session, links.PASSWORD_RESET, AccountKind.CLIENT, UUID(str(client.id)), links.RESET_LIFETIME
+                session, links.PASSWORD_RESET, AccountKind.CLIENT, client.id, links.RESET_LIFETIME
             )
         async with TenantSession(runtime.database.engine, practice) as thief:
             stolen = await refresh(thief, runtime, client.refresh_token)  # not committed yet

@@ -386,7 +386,7 @@ class TestTheSealedRecord:
     async def test_whose_time_is_over_already_is_not_made(
         self, runtime: Runtime, practice: TenantContext, trail: Trail
     ) -> None:
-        client_id = UUID(str(trail.client.id))
+        client_id = trail.client.id
         with clock.at(clock.now() + timedelta(days=8 * 366)):
             async with runtime.database.tenant(practice) as session:
                 made = await erase_client(session, runtime.vault, client_id, requested_by="staff")

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -92,7 +91,7 @@ class TestAPractice:
             client = await make_client(runtime, practice)
         await clean_practice(runtime.database, practice)
         async with runtime.database.tenant(practice) as session:
-            rows = await session.scalars(select(RefreshToken).where(RefreshToken.account_id == UUID(str(client.id))))
+            rows = await session.scalars(select(RefreshToken).where(RefreshToken.account_id == client.id))
             assert len(rows.all()) == 1
 
     async def test_is_cleaned_in_bounded_batches(

@@ -197,7 +197,7 @@ class TestJoining:
         client = await make_client(runtime, practice, "ana@example.com")
         await visit.sign_in("google", ANA)
         async with runtime.database.tenant(practice) as session:
-            (await session.get_one(Client, UUID(str(client.id)))).is_active = False
+            (await session.get_one(Client, client.id)).is_active = False
         assert_problem(await visit.sign_in("google", ANA), 401, "sign_in_refused")
         assert_problem(await visit.sign_in("google", Person("9", ANA.email)), 401, "sign_in_refused")
 
@@ -428,8 +428,8 @@ class TestConnecting:
         async with runtime.database.tenant(practice) as session:  # the use of an old one is noted, in between
             await session.execute(update(SignIn).values(last_seen_at=clock.now() - unused))
         async with TenantSession(runtime.database.engine, practice) as owner:
-            await lock_client(owner, UUID(str(client.id)))
-            await sign_ins.end_all(owner, AccountKind.CLIENT, UUID(str(client.id)), EndReason.REVOKED)
+            await lock_client(owner, client.id)
+            await sign_ins.end_all(owner, AccountKind.CLIENT, client.id, EndReason.REVOKED)
             thief = asyncio.create_task(exchange(browser, handoff, headers=client.headers))
             await asyncio.sleep(0.3)  # up to the lock
             assert not thief.done()
@@ -450,12 +450,10 @@ class TestConnecting:
         commits: list[object] = []
         with clock.at(clock.now() + timedelta(seconds=50)):
             async with TenantSession(runtime.database.engine, practice) as session:
-                [row] = await session.scalars(select(SignIn).where(SignIn.account_id == UUID(str(client.id))))
+                [row] = await session.scalars(select(SignIn).where(SignIn.account_id == client.id))
                 row.last_seen_at -= timedelta(minutes=5)
                 await session.commit()
-                caller = await sign_ins.get_signed_in_client(
-                    session, runtime.settings.auth, UUID(str(client.id)), row.id
-                )
+                caller = await sign_ins.get_signed_in_client(session, runtime.settings.auth, client.id, row.id)
                 event.listen(runtime.database.engine.sync_engine, "commit", commits.append)
                 await redeem_handoff(
                     session, runtime.settings.auth, handoff, browser.cookies.get("social"), caller=caller
@@ -561,9 +559,7 @@ async def test_a_reset_by_mail_throws_out_whoever_connected_an_account_of_theirs
                 last_used_at=clock.now(),
             )
         )
-        token = await renew_one_time_token(
-            session, PASSWORD_RESET, AccountKind.CLIENT, UUID(str(client.id)), RESET_LIFETIME
-        )
+        token = await renew_one_time_token(session, PASSWORD_RESET, AccountKind.CLIENT, client.id, RESET_LIFETIME)
     body = {"token": token, "password": "lantern orbit velvet 7"}
     assert (await browser.post("/api/v1/auth/password/reset", json=body)).status_code == 204
     async with runtime.database.tenant(practice) as session:
