@@ -1,9 +1,8 @@
 """Webhooks that need somebody, as operators find them and deal with them."""
 
-import json
 import secrets
 from datetime import timedelta
-from typing import Any
+from typing import Protocol
 
 import httpx
 import pytest
@@ -22,6 +21,8 @@ from tests.support.connected_accounts import add_account
 from tests.support.operators import make_operator
 from tests.support.pages import HTML, assert_sober, sign_in, submit
 from tests.support.problems import assert_problem
+from tests.support.providers.fixtures import stripe_server
+from tests.support.providers.stripe_server import StripeServer
 from todoenbalance.kit import clock
 from todoenbalance.kit.inbox.models import ProviderEvent
 from todoenbalance.kit.outbox.publish import publish
@@ -29,6 +30,8 @@ from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, StripeSettings
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.operators.service import create_operator
+
+__all__ = ["stripe_server"]
 
 SECRET = "whsec_connect"
 
@@ -130,18 +133,24 @@ class TestTroubles:
         assert_problem(await operator.post(act), 404, "not_found")
 
 
-def stripe_event(account: str | None, **changes: Any) -> bytes:
-    content: dict[str, Any] = {
-        "id": f"evt_{secrets.token_hex(8)}",
-        "object": "event",
-        "type": "charge.dispute.created",
-        "livemode": False,
-        "created": int(clock.now().timestamp()),
-        "data": {"object": {"id": "dp_1", "object": "dispute", "charge": "ch_1"}},
-    } | changes
-    if account is not None:
-        content["account"] = account
-    return json.dumps(content).encode()
+class MakeEvent(Protocol):
+    """Makes the body of an event about a dispute; the account is the platform's own where none is named."""
+
+    def __call__(self, account: str, *, livemode: bool = False) -> bytes: ...
+
+
+@pytest.fixture
+def stripe_event(stripe_server: StripeServer) -> MakeEvent:
+    """Bodies of Stripe's events, held against its contract."""
+
+    def make(account: str, *, livemode: bool = False) -> bytes:
+        dispute = stripe_server.world.shapes.make("dispute", id="dp_1", charge="ch_1", status="needs_response")
+        body, _ = stripe_server.webhook(
+            "charge.dispute.created", dispute, account_id=account, livemode=livemode, secret=SECRET
+        )
+        return body
+
+    return make
 
 
 def signed(body: bytes, secret: str = SECRET, shift: timedelta = timedelta(0)) -> dict[str, str]:
@@ -156,7 +165,9 @@ async def parked(runtime: Runtime, account: str) -> list[ParkedEvent]:
 
 
 class TestConnect:
-    async def test_the_account_says_whose_an_event_is(self, desk: Desk, http: HttpFactory) -> None:
+    async def test_the_account_says_whose_an_event_is(
+        self, desk: Desk, http: HttpFactory, stripe_event: MakeEvent
+    ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
         async with desk.runtime.database.platform() as session:
             row = ProviderAccount(
@@ -176,10 +187,12 @@ class TestConnect:
         assert event.raw is not None
         assert b"ch_1" not in event.raw.encode()
 
-    async def test_what_was_parked_is_the_practices_once_the_account_is(self, desk: Desk, http: HttpFactory) -> None:
+    async def test_what_was_parked_is_the_practices_once_the_account_is(
+        self, desk: Desk, http: HttpFactory, stripe_event: MakeEvent
+    ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
-        for changes in ({}, {"livemode": True}):
-            body = stripe_event(account, **changes)
+        for livemode in (False, True):
+            body = stripe_event(account, livemode=livemode)
             await http().post("/webhooks/stripe", content=body, headers=signed(body))
         assert [one.status for one in await parked(desk.runtime, account)] == ["waiting", "waiting"]
         await claim_account(desk.runtime, desk.practice, "stripe", account, "test")
@@ -191,7 +204,9 @@ class TestConnect:
         first, of_other_mode = await inbox(desk)
         assert (first.object_ref, of_other_mode.status) == ("ch_1", "ignored")
 
-    async def test_one_of_a_practice_that_is_gone_is_parked(self, runtime: Runtime, http: HttpFactory) -> None:
+    async def test_one_of_a_practice_that_is_gone_is_parked(
+        self, runtime: Runtime, http: HttpFactory, stripe_event: MakeEvent
+    ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
         async with runtime.database.platform() as session:
             session.add(
@@ -208,7 +223,7 @@ class TestConnect:
         [("whsec_other", timedelta(0)), (SECRET, timedelta(minutes=-6)), (SECRET, timedelta(minutes=6))],
     )
     async def test_what_was_not_signed_now_by_the_endpoints_secret_is_refused(
-        self, runtime: Runtime, http: HttpFactory, secret: str, shift: timedelta
+        self, runtime: Runtime, http: HttpFactory, secret: str, shift: timedelta, stripe_event: MakeEvent
     ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
         body = stripe_event(account)
@@ -224,7 +239,9 @@ class TestConnect:
         answer = await http().post("/webhooks/stripe", content=body, headers={"Stripe-Signature": header})
         assert_problem(answer, 400, "invalid_signature")
 
-    async def test_an_event_of_the_other_mode_is_kept_and_does_nothing(self, desk: Desk, http: HttpFactory) -> None:
+    async def test_an_event_of_the_other_mode_is_kept_and_does_nothing(
+        self, desk: Desk, http: HttpFactory, stripe_event: MakeEvent
+    ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
         async with desk.runtime.database.platform() as session:
             session.add(
@@ -240,7 +257,9 @@ class TestConnect:
         assert (await http().post("/webhooks/stripe", content=body, headers=signed(body))).status_code == 200
         assert [one.status for one in await inbox(desk)] == ["ignored"]
 
-    async def test_an_older_secret_counts_while_it_is_being_replaced(self, http: HttpFactory) -> None:
+    async def test_an_older_secret_counts_while_it_is_being_replaced(
+        self, http: HttpFactory, stripe_event: MakeEvent
+    ) -> None:
         body = stripe_event(f"acct_{secrets.token_hex(6)}")
         answer = await http().post("/webhooks/stripe", content=body, headers=signed(body, "whsec_older"))
         assert answer.status_code == 200
@@ -248,7 +267,7 @@ class TestConnect:
 
 class TestParked:
     async def test_an_event_of_nobodys_account_is_kept_once_and_told_nobody(
-        self, runtime: Runtime, http: HttpFactory, operator: httpx.AsyncClient
+        self, runtime: Runtime, http: HttpFactory, operator: httpx.AsyncClient, stripe_event: MakeEvent
     ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
         body = stripe_event(account)
@@ -260,7 +279,7 @@ class TestParked:
         assert str(row.id) in {one["id"] for one in listed}
 
     async def test_an_operator_gives_it_to_a_practice_once(
-        self, desk: Desk, http: HttpFactory, operator: httpx.AsyncClient
+        self, desk: Desk, http: HttpFactory, operator: httpx.AsyncClient, stripe_event: MakeEvent
     ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
         body = stripe_event(account)
@@ -275,7 +294,7 @@ class TestParked:
         assert_problem(again, 409, "parked_event_decided")
 
     async def test_or_says_that_it_is_nobodys(
-        self, runtime: Runtime, http: HttpFactory, operator: httpx.AsyncClient
+        self, runtime: Runtime, http: HttpFactory, operator: httpx.AsyncClient, stripe_event: MakeEvent
     ) -> None:
         account = f"acct_{secrets.token_hex(6)}"
         body = stripe_event(account)
@@ -286,7 +305,9 @@ class TestParked:
 
 
 class TestConsole:
-    async def test_the_page_replays_ignores_and_assigns(self, desk: Desk, runtime: Runtime, http: HttpFactory) -> None:
+    async def test_the_page_replays_ignores_and_assigns(
+        self, desk: Desk, runtime: Runtime, http: HttpFactory, stripe_event: MakeEvent
+    ) -> None:
         email = f"op-{secrets.token_hex(4)}@example.com"
         async with runtime.database.platform() as session:
             await create_operator(session, email=email, password="operator of the tests")

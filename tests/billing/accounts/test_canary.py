@@ -3,6 +3,7 @@
 import io
 import logging
 import secrets
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -43,6 +44,14 @@ async def dump(session: TenantSession | PlatformSession, schema: str) -> str:
         found = await session.execute(text(f'SELECT t::text FROM "{schema}"."{name}" t'))
         rows += [str(row[0]) for row in found.all()]
     return "\n".join(rows)
+
+
+def unpacked(content: bytes) -> str:
+    """What a file says; every part of one that is packed (XLSX is a ZIP archive)."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return content.decode("utf-8-sig")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return "\n".join(archive.read(name).decode("utf-8", "replace") for name in archive.namelist())
 
 
 async def test_no_secret_is_found_anywhere(counter: Counter, logged: io.StringIO) -> None:
@@ -98,6 +107,15 @@ async def test_no_secret_is_found_anywhere(counter: Counter, logged: io.StringIO
     data = form_of(page, "/payment-accounts/paypal").data | {"client_id": f"A{CANARY}", "client_secret": f"x{CANARY}"}
     await note(page, await browser.post("/admin/payment-accounts/paypal", data=data))
     await note(await browser.get("/admin/audit"), await browser.get("/admin"), await browser.get("/dev/mailbox"))
+    # What leaves the house: the accountant's export, a person's own copy, the contract of the API.
+    for address in (
+        "/admin/documents/export?year=2026&quarter=4&format=csv",
+        "/admin/documents/export?year=2026&quarter=4&format=xlsx",
+        "/api/v1/openapi.json",
+    ):
+        answer = await browser.get(address)
+        assert answer.status_code == 200, (address, answer.text)
+        await note(unpacked(answer.content))
     await run_due_events(counter.runtime, counter.practice)
     async with counter.runtime.database.tenant(counter.practice) as session:
         tables = await dump(session, counter.practice.key)

@@ -57,6 +57,13 @@ def post(paypal_server: PayPalServer, provider: PayPalProvider, account: Payment
     return Post(paypal_server, provider, str(account.webhook_ref))
 
 
+def test_the_body_of_these_tests_is_an_event_of_paypals(paypal_server: PayPalServer) -> None:
+    """What is off its contract fails at the server's end."""
+    event = json.loads(BODY)
+    paypal_server.world.check("event", event)
+    paypal_server.world.check("capture", event["resource"])
+
+
 class TestSignature:
     async def test_a_genuine_one_is_read(self, post: Post) -> None:
         event = await post.provider.read_webhook(post.headers(), BODY)
