@@ -98,10 +98,10 @@ async def _book_loss(
             await _settle(session, payment, dispute, row, RefundState.FAILED)
         return
     for row in rows:
-        if row.status == RefundStatus.FAILED and row.amount_minor <= _left(payment):
+        if row.status == RefundStatus.FAILED and row.amount_minor <= payment.unpromised_minor:
             await _settle(session, payment, dispute, row, RefundState.SUCCEEDED)
     booked = sum(row.amount_minor for row in rows if row.status != RefundStatus.FAILED)
-    missing = min(dispute.amount_minor - booked, _left(payment))
+    missing = min(dispute.amount_minor - booked, payment.unpromised_minor)
     if missing <= 0:
         return
     part = Refund(
@@ -126,10 +126,6 @@ async def _settle(
 ) -> None:
     result = RefundResult(state, str(refund.provider_ref), dispute.provider_status)
     await settle_row(session, payment, refund, result)
-
-
-def _left(payment: Payment) -> int:
-    return payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
 
 
 async def get_dispute(session: TenantSession, dispute_id: UUID) -> Dispute:

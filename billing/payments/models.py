@@ -105,6 +105,11 @@ class Payment(TenantBase):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
+    @property
+    def unpromised_minor(self) -> int:
+        """What is here and is not promised back either."""
+        return self.captured_minor - self.refunded_minor - self.refund_pending_minor
+
 
 class PaymentAttempt(TenantBase):
     """One try of a payment at its provider, committed before the call; its id makes the idempotency key.

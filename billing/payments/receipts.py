@@ -75,8 +75,7 @@ async def undo_offline_receipt(session: TenantSession, payment_id: UUID) -> tupl
     if payment.method != OFFLINE:
         raise NotAnOfflinePaymentError
     receipt = _last_standing_receipt(await payments.list_ledger(payment.id))
-    untouched = payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
-    if receipt is None or receipt.amount_minor > untouched:
+    if receipt is None or receipt.amount_minor > payment.unpromised_minor:
         raise NoReceiptToUndoError
     payment.captured_minor -= receipt.amount_minor
     payments.add(ledger_line(payment, RECEIPT_UNDONE, -receipt.amount_minor, provider_ref=str(receipt.id)))

@@ -43,7 +43,7 @@ async def apply_refunds_seen(session: TenantSession, payment: Payment, seen: Seq
 async def _settle(session: TenantSession, payment: Payment, refund: Refund, result: RefundResult) -> None:
     """Move a row; what was failed here may have gone through there, if there is still so much to give back."""
     late = refund.status == RefundStatus.FAILED and result.state is RefundState.SUCCEEDED
-    if late and refund.amount_minor > _left(payment):
+    if late and refund.amount_minor > payment.unpromised_minor:
         _review(payment, "refund_exceeds_captured")
         return
     await settle_row(session, payment, refund, result)
@@ -53,7 +53,7 @@ async def _adopt(session: TenantSession, payment: Payment, one: RefundSeen) -> R
     """A row for a refund that was not made here; None if it failed anyway, or is more than there was."""
     if one.state is RefundState.FAILED:
         return None
-    if one.amount_minor > _left(payment):
+    if one.amount_minor > payment.unpromised_minor:
         _review(payment, "refund_exceeds_captured")
         return None
     refund = Refund(
@@ -72,10 +72,6 @@ async def _adopt(session: TenantSession, payment: Payment, one: RefundSeen) -> R
     refunds.add(refund)
     await refunds.flush()
     return refund
-
-
-def _left(payment: Payment) -> int:
-    return payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
 
 
 def _review(payment: Payment, reason: str) -> None:

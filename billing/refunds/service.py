@@ -138,7 +138,7 @@ def refundable_minor(payment: Payment) -> int:
     """What may still be promised back; nothing while the payment is disputed."""
     if payment.status == PaymentStatus.DISPUTED:
         return 0
-    return payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor
+    return payment.unpromised_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Paid:
         """From a payable's payments."""
         return cls(
             sum(one.captured_minor for one in payments),
-            sum(one.captured_minor - one.refunded_minor - one.refund_pending_minor for one in payments),
+            sum(one.unpromised_minor for one in payments),
             sum(refundable_minor(one) for one in payments),
             max((step_minor(one.method, one.currency) for one in payments if refundable_minor(one)), default=1),
         )

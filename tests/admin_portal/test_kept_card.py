@@ -6,8 +6,8 @@ import pytest
 from tenants.accounts.models import StaffRole
 from tests.admin_portal.test_pages import staff_browser
 from tests.client_portal.test_cards_pages import FEE, account, browser, give, runtime, stripe_server, words
-from tests.client_portal.test_pages import first_confirmation, id_in
 from tests.conftest import HttpFactory
+from tests.support.booking_pages import first_confirmation, id_in
 from tests.support.pages import assert_sober, submit
 from tests.support.providers.stripe_server import StripeServer
 from tests.support.scheduling import make_offer

@@ -6,8 +6,8 @@ import httpx
 
 from tenants.accounts.models import StaffRole
 from tests.admin_portal.test_pages import book, owner, staff_browser
-from tests.client_portal.test_pages import signed_in
 from tests.conftest import HttpFactory
+from tests.support.booking_pages import signed_in
 from tests.support.packages import balance, make_package
 from tests.support.pages import assert_sober, submit
 from tests.support.scheduling import make_offer, set_practice

@@ -6,8 +6,8 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from scheduling.catalogue.models import Practitioner, ServicePractitioner
-from tests.client_portal.test_pages import id_in, signed_in
 from tests.conftest import HttpFactory
+from tests.support.booking_pages import id_in, signed_in
 from tests.support.pages import submit
 from tests.support.scheduling import Offer, add_block, add_hours, make_practitioner, make_service, stored
 from todoenbalance.kit import clock

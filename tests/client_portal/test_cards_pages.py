@@ -13,8 +13,8 @@ from billing.cards.models import CardStatus, SavedCard
 from billing.providers.stripe.client import RETRIES
 from scheduling.appointments.models import Appointment
 from tenants.registry.models import Tenant
-from tests.client_portal.test_pages import EVIL, first_confirmation, id_in, signed_in
 from tests.conftest import HttpFactory
+from tests.support.booking_pages import EVIL, first_confirmation, id_in, signed_in
 from tests.support.connected_accounts import connect_stripe, stripe_runtime
 from tests.support.events import run_due_events
 from tests.support.pages import HTML, NO_SUCH_ID, assert_sober, form_of, submit

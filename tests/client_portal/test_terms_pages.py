@@ -11,8 +11,8 @@ from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.approving import approve_request
 from scheduling.appointments.services.cancelling import cancel_appointment
-from tests.client_portal.test_pages import first_confirmation, id_in, signed_in
 from tests.conftest import HttpFactory
+from tests.support.booking_pages import first_confirmation, id_in, signed_in
 from tests.support.pages import assert_sober, submit
 from tests.support.practices import make_staff_member
 from tests.support.scheduling import make_offer, stored

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from todoenbalance.devstack import stack
+from todoenbalance.devstack import sockets
 from todoenbalance.devstack.errors import DevstackError
 from todoenbalance.devstack.postgres import EmbeddedPostgres
 from todoenbalance.devstack.process import free_port, is_alive, wait_until
@@ -82,14 +82,14 @@ class TestRefusing:
     def test_a_server_of_ones_own_that_is_too_old_is_refused(
         self, cluster: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert stack.check_postgres(cluster.admin_url).startswith("18.")
-        monkeypatch.setattr(stack, "MINIMUM_SERVER_VERSION", 990000)  # no older server is at hand
+        assert sockets.check_postgres(cluster.admin_url).startswith("18.")
+        monkeypatch.setattr(sockets, "MINIMUM_SERVER_VERSION", 990000)  # no older server is at hand
         with pytest.raises(DevstackError, match=r"^PostgreSQL 18\.\d+ is too old: 16 or newer is needed$"):
-            stack.check_postgres(cluster.admin_url)
+            sockets.check_postgres(cluster.admin_url)
 
     def test_a_redis_of_ones_own_that_does_not_answer_is_one_line(self) -> None:
         with pytest.raises(DevstackError, match=r"^TODOENBALANCE_REDIS_URL: [^\n]*refused[^\n]*$"):
-            stack.check_redis(f"redis://127.0.0.1:{free_port()}/0")
+            sockets.check_redis(f"redis://127.0.0.1:{free_port()}/0")
 
     def test_production_is_refused(self, tmp_path: Path) -> None:
         result = _run("up", "--data-dir", str(tmp_path / "data"), TODOENBALANCE_ENVIRONMENT="production")
@@ -112,7 +112,7 @@ class TestRefusing:
 
 class TestListening:
     def test_localhost_is_both_loopback_addresses(self) -> None:
-        listeners = stack.bind_loopback("localhost", free_port())
+        listeners = sockets.bind_loopback("localhost", free_port())
         families = {listener.family for listener in listeners}
         for listener in listeners:
             listener.close()

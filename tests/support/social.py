@@ -7,10 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from pydantic import SecretStr
+from sqlalchemy import func, select
 
+from tests.conftest import HttpFactory
+from tests.support.events import run_due_events
+from tests.support.mails import mails_of
 from tests.support.oauth_provider import OAuthProvider, Person
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import FacebookSettings, GoogleSettings, ProviderSettings, Settings
+from todoenbalance.kit.tenancy import TenantContext
 
 PROVIDERS = ("google", "facebook")
 CALLBACK = "http://localhost:8000/auth/oauth/{}/callback"
@@ -85,3 +90,37 @@ async def fetch_handoff(
 async def exchange(browser: httpx.AsyncClient, handoff: str, **options: Any) -> httpx.Response:
     """The last step."""
     return await browser.post("/api/v1/auth/oauth/exchange", json={"handoff": handoff}, **options)
+
+
+FACEBOOK_ANA = Person("10223344556677889", "ana@example.com", first_name="Ana", last_name="Arce")
+
+
+class Visit:
+    """Somebody who signs in by a provider, again and again."""
+
+    def __init__(self, http: HttpFactory, practice: TenantContext, runtime: Runtime, provider: OAuthProvider) -> None:
+        self._http, self._practice, self._runtime, self._provider = http, practice, runtime, provider
+
+    async def sign_in(self, name: str, person: Person, browser: httpx.AsyncClient | None = None) -> httpx.Response:
+        """The answer of the exchange, in a fresh browser unless one is given."""
+        browser = browser or self._http(self._practice)
+        self._provider.wishes.person = person
+        return await exchange(browser, await fetch_handoff(browser, self._http(), name))
+
+    async def me(self, pair: httpx.Response) -> dict[str, Any]:
+        """Whose token pair it is."""
+        assert pair.status_code == 200, pair.text
+        headers = {"Authorization": f"Bearer {pair.json()['access_token']}"}
+        answer = await self._http(self._practice).get("/api/v1/users/me", headers=headers)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def mails(self, to: str) -> list[Any]:
+        """What this address was mailed, after everything due has run."""
+        await run_due_events(self._runtime, self._practice)
+        return await mails_of(self._runtime, self._practice, to)
+
+    async def count(self, model: type[Any]) -> int:
+        """How many rows the practice has."""
+        async with self._runtime.database.tenant(self._practice) as session:
+            return (await session.scalar(select(func.count()).select_from(model))) or 0

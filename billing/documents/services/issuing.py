@@ -73,7 +73,7 @@ def money_kept(payment: Payment) -> int:
 
     Raises :class:`NothingToDocumentError`.
     """
-    if payment.captured_minor - payment.refunded_minor - payment.refund_pending_minor <= 0:
+    if payment.unpromised_minor <= 0:
         raise NothingToDocumentError
     return payment.captured_minor - payment.refunded_minor
 

@@ -1,18 +1,9 @@
 """What the port promises, held against Stripe's contract by the real SDK."""
 
-import asyncio
-import logging
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-import stripe
 
 from billing.accounts.models import PaymentAccount
 from billing.accounts.service import load_access
@@ -27,65 +18,18 @@ from billing.providers.port import (
     OutcomeUnknownError,
     ProviderMisconfiguredError,
     ProviderState,
-    RateLimitedError,
-    RefundOrder,
     RefundState,
-    StartRequest,
 )
-from billing.providers.stripe import client
 from billing.providers.stripe.adapter import StripeProvider
-from billing.providers.stripe.client import RETRIES, StripeApi
-from tests.support.connected_accounts import PUBLISHABLE, bring_own_stripe, connect_stripe
+from billing.providers.stripe.client import RETRIES
+from tests.support.connected_accounts import PUBLISHABLE, connect_stripe
 from tests.support.providers.stripe.sessions import Outcome
-from tests.support.providers.stripe_server import PLATFORM_TEST_KEY, StripeServer
+from tests.support.providers.stripe_server import StripeServer
+from tests.support.stripe_requests import paid, refund_of, wanted
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
-from todoenbalance.kit.money import Money
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
-
-
-def wanted(amount: int = 4500, currency: str = "EUR", **changes: Any) -> StartRequest:
-    attempt_id = new_id()
-    values: dict[str, Any] = {
-        "attempt_id": attempt_id,
-        "idempotency_key": f"pay:{attempt_id}",
-        "amount": Money(amount, currency),
-        "description": "Primera consulta",
-        "return_url": "https://demo.example.com/ok",
-        "cancel_url": "https://demo.example.com/no",
-        "platform_fee_minor": 90,
-        "locale": "es",
-        "made_at": clock.now(),
-    }
-    return StartRequest(**values | changes)
-
-
-def refund_of(charge: str | None, order: str, amount: int, *, returns_fee: bool = True) -> RefundOrder:
-    refund_id = new_id()
-    return RefundOrder(refund_id, order, charge, Money(amount, "EUR"), "staff", f"refund:{refund_id}", returns_fee)
-
-
-@pytest.fixture
-async def provider(stripe_side: Runtime, practice: TenantContext, account: PaymentAccount) -> StripeProvider:
-    """The adapter for the practice's connected account."""
-    return StripeProvider(stripe_side, await load_access(stripe_side, practice, "stripe", account.id))
-
-
-@pytest.fixture
-async def own(stripe_side: Runtime, practice: TenantContext, stripe_server: StripeServer) -> StripeProvider:
-    """The adapter for an account with the practice's own keys."""
-    account = await bring_own_stripe(stripe_side, practice, stripe_server)
-    return StripeProvider(stripe_side, await load_access(stripe_side, practice, "stripe", account.id))
-
-
-async def paid(provider: StripeProvider, server: StripeServer, **changes: Any) -> tuple[str, str]:
-    """An order that was paid, and its charge."""
-    started = await provider.start(wanted(**changes))
-    server.pay(started.provider_ref)
-    charge = (await provider.fetch(started.provider_ref)).charge_ref
-    assert charge is not None
-    return started.provider_ref, charge
 
 
 class TestSessions:
@@ -393,98 +337,6 @@ class TestWebhooksOfOwnAccounts:
         body, headers = stripe_server.webhook("charge.succeeded", charge, secret=str(own._access.webhook_secret))
         with pytest.raises(InvalidSignatureError):
             await own.read_webhook({name.lower(): value for name, value in headers.items()}, body)
-
-
-class TestTheSdksTraps:
-    async def test_it_tries_again_after_a_fault_and_only_then(
-        self, provider: StripeProvider, stripe_server: StripeServer
-    ) -> None:
-        stripe_server.faults.answer(500, "/v1/checkout/sessions", times=RETRIES)
-        assert (await provider.start(wanted())).provider_ref
-        calls = stripe_server.requests("/v1/checkout/sessions", "POST")
-        assert len(calls) == RETRIES + 1
-        assert len({call.headers["idempotency-key"] for call in calls}) == 1
-
-    async def test_too_many_calls_are_told_with_how_long_to_wait(
-        self, provider: StripeProvider, stripe_server: StripeServer
-    ) -> None:
-        stripe_server.faults.answer(429, "/v1/checkout/sessions", times=RETRIES + 1)
-        with pytest.raises(RateLimitedError) as caught:
-            await provider.start(wanted())
-        assert caught.value.delay_seconds > 0
-
-    async def test_a_change_without_a_key_of_ours_never_leaves(
-        self, stripe_side: Runtime, stripe_server: StripeServer
-    ) -> None:
-        api = StripeApi(stripe_side.settings, PLATFORM_TEST_KEY)
-        with pytest.raises(ProviderMisconfiguredError):
-            await asyncio.to_thread(api.client.v1.customers.create, {"description": "x"})
-        assert stripe_server.requests() == []
-
-    async def test_no_secret_is_logged_or_shown(
-        self, provider: StripeProvider, stripe_server: StripeServer, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        with caplog.at_level(logging.DEBUG):
-            await provider.start(wanted(flow=Flow.ELEMENTS))
-            stripe_server.faults.answer(500, times=RETRIES + 1)
-            with pytest.raises(OutcomeUnknownError) as caught:
-                await provider.start(wanted())
-        intent = stripe_server.objects("payment_intent")[0]
-        for text in (caplog.text, repr(provider), repr(caught.value), repr(provider._access)):
-            assert PLATFORM_TEST_KEY not in text
-            assert intent["client_secret"] not in text
-
-    async def test_the_environment_can_not_make_it_print_answers(self) -> None:
-        """``STRIPE_LOG=debug`` has the SDK print whole answers to stderr, past every logger."""
-        script = "import billing.providers.stripe.client; import stripe._util as u; u.log_debug('secret'); print('ok')"
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-c", script],
-            env=os.environ | {"STRIPE_LOG": "debug"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert (done.stdout, "secret" in done.stderr) == ("ok\n", False)
-
-    async def test_a_silent_stripe_is_given_up(self, stripe_side: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-        transport = client._http(os.getpid())
-        assert transport._timeout == client.TIMEOUT_SECONDS
-        monkeypatch.setattr(transport, "_timeout", 0.2)
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            at = f"http://127.0.0.1:{silent.getsockname()[1]}"
-            providers = stripe_side.settings.providers
-            stripe_there = providers.stripe.model_copy(update={"api_base": at})
-            there = providers.model_copy(update={"stripe": stripe_there})
-            api = StripeApi(stripe_side.settings.model_copy(update={"providers": there}), PLATFORM_TEST_KEY)
-            with pytest.raises(OutcomeUnknownError):
-                await api.read(api.client.v1.customers.list)
-
-    def test_a_forked_process_shares_no_connection(self) -> None:
-        assert client._http(os.getpid()) is client._http(os.getpid())
-        assert client._http(os.getpid()) is not client._http(os.getpid() + 1)
-
-    async def test_nothing_is_told_about_this_machine(
-        self, provider: StripeProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        await provider.start(wanted())
-        assert stripe.enable_telemetry is False
-        assert os.listdir(tmp_path) == []  # noqa: PTH208 - a Path would block the loop, says another rule
-
-    async def test_many_threads_share_it(self, provider: StripeProvider, stripe_server: StripeServer) -> None:
-        started = await asyncio.gather(*(provider.start(wanted()) for _ in range(12)))
-        assert len({one.provider_ref for one in started}) == 12
-        assert len(stripe_server.objects("checkout.session")) == 12
-
-    @pytest.mark.parametrize(("amount", "currency"), [(4500, "JPY"), (4500, "KWD"), (45, "ISK"), (99_999_999, "EUR")])
-    async def test_every_kind_of_amount_is_taken_as_it_was_meant(
-        self, provider: StripeProvider, stripe_server: StripeServer, amount: int, currency: str
-    ) -> None:
-        order = (await provider.start(wanted(amount, currency, platform_fee_minor=0))).provider_ref
-        stripe_server.pay(order)
-        seen = await provider.fetch(order)
-        assert (seen.amount, seen.captured_minor) == (Money(amount, currency), amount)
 
 
 async def test_events_that_were_not_delivered_are_listed(
