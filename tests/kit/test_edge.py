@@ -1,10 +1,11 @@
 """What reaches us from outside, before any endpoint looks at it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from tenants.registry.service import TenantDirectory
 from tests.conftest import HttpFactory
@@ -54,6 +55,41 @@ class TestBodies:
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}; charset={charset}"}
         answer = await http(practice).post(LOGIN, content=content, headers=headers)
         assert 400 <= answer.status_code < 500, answer.text
+
+    @pytest.mark.parametrize("path", ["/sign-in", "/webhooks/sendgrid", "/api/v1/auth/login"])
+    async def test_who_leaves_before_the_end_of_a_request_is_no_error_of_ours(
+        self, runtime: Runtime, surfaces: Surfaces, practice: TenantContext, caplog: pytest.LogCaptureFixture, path: str
+    ) -> None:
+        host = "localhost" if path.startswith("/webhooks") else f"{practice.slug}.localhost"
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "scheme": "http",
+            "query_string": b"",
+            "headers": [(b"host", host.encode()), (b"content-type", b"application/x-www-form-urlencoded")],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 8000),
+        }
+        said: Iterator[Message] = iter(
+            [{"type": "http.request", "body": b"email=", "more_body": True}, {"type": "http.disconnect"}]
+        )
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            return next(said)
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        await create_app(runtime, surfaces)(scope, receive, send)
+        assert statuses
+        assert statuses[0] < 500
+        assert "unhandled" not in caplog.text
 
 
 class TestNames:

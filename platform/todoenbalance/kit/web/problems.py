@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError, ProblemError, ServiceUnavailableError
@@ -174,6 +175,11 @@ async def _on_unavailable(request: Request, error: Exception) -> Response:
     return render_problem(request, ServiceUnavailableError())
 
 
+async def _on_departure(request: Request, error: Exception) -> Response:
+    """Whoever asked left before they had said what: nobody reads the answer, and nothing of ours is wrong."""
+    return Response(status_code=499)  # nginx's word for it in logs and metrics; HTTP has none
+
+
 async def _on_unexpected(request: Request, error: Exception) -> Response:
     # A database error's own words quote the row (`Key (email)=(…)`): its class and place are enough.
     if isinstance(error, DBAPIError):
@@ -198,4 +204,5 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(UnicodeError, _on_data_error)
     app.add_exception_handler(OperationalError, _on_unavailable)
     app.add_exception_handler(PoolTimeoutError, _on_unavailable)
+    app.add_exception_handler(ClientDisconnect, _on_departure)
     app.add_exception_handler(Exception, _on_unexpected)
