@@ -1,5 +1,6 @@
 """A kept card that pays the fee of who did not come: once, or the client is asked for it."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,11 +10,13 @@ from sqlalchemy import select, update
 
 from billing.accounts.models import PaymentAccount
 from billing.cards import giving
+from billing.cards.charging import Charge, charge_kept_card
 from billing.cards.service import remove_card
 from billing.checkout.schemas import PaymentCreate, Purpose
 from billing.checkout.service import start_checkout
 from billing.payments import settling
 from billing.payments.models import Payment, PaymentStatus
+from billing.providers.port import OutcomeUnknownError
 from scheduling.appointments.events import FEE_KIND
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
@@ -256,6 +259,31 @@ async def test_taken_back_while_it_is_charged_the_client_is_asked(
         await run(desk, at + timedelta(hours=hours))
     assert [it["status"] for it in intents(stripe_server, account)] == ["canceled"]
     assert len(await subjects(desk, ASKED)) == 1
+
+
+async def test_two_workers_at_once_charge_once(
+    desk: Desk, account: PaymentAccount, stripe_server: StripeServer, at: datetime
+) -> None:
+    """The queue may hand an event out again while a slow worker is still at it."""
+    await keep_card(desk, stripe_server)
+    missed = await miss(desk, at)
+    with clock.at(at + timedelta(minutes=61)):
+        charges = await asyncio.gather(
+            *(
+                charge_kept_card(
+                    desk.runtime, desk.practice, FEE_KIND, missed.id, missed.client_id, locale="es", home=HOME
+                )
+                for _ in range(4)
+            ),
+            return_exceptions=True,
+        )
+        await run_due_events(desk.runtime, desk.practice)
+    assert Charge.MADE in charges
+    assert all(one is Charge.MADE or isinstance(one, OutcomeUnknownError) for one in charges), charges
+    assert [it["status"] for it in intents(stripe_server, account)] == ["succeeded"]
+    (payment,) = await charges_of(desk)
+    assert (payment.captured_minor, payment.status) == (FEE, PaymentStatus.SUCCEEDED)
+    assert await desk.ledger(payment.id) == [("capture", FEE)]
 
 
 async def test_an_outcome_that_is_said_again_charges_once(

@@ -1,5 +1,6 @@
 """Cards that clients have kept: with a payment or alone, with their consent, and taken back."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -184,6 +185,17 @@ class TestAlone:
             await start(desk)
         await connect_stripe(desk.runtime, desk.practice, stripe_server)
         assert await chargeable(desk) is None
+
+    async def test_two_that_are_given_at_once_leave_one(
+        self, desk: Desk, account: PaymentAccount, stripe_server: StripeServer
+    ) -> None:
+        cards = [await start(desk) for _ in range(2)]
+        for card in cards:
+            stripe_server.pay(str(card.setup_ref))
+        await asyncio.gather(*(confirm(desk, card) for card in cards for _ in range(2)))
+        await desk.run()
+        assert sorted(one.status for one in await cards_of(desk)) == [CardStatus.ACTIVE, CardStatus.REMOVED]
+        assert len(stripe_server.objects("customer", str(account.account_ref))) == 1
 
 
 class TestWithAPayment:
