@@ -224,7 +224,9 @@ class TestRunning:
         running.process.kill()
         running.process.wait()
         if sys.platform == "linux":
-            assert wait_until(lambda: _all_gone(ready["processes"]), 20)
+            # Each gets its signal at once; how long PostgreSQL writes what it holds is up to the disk.
+            wait_until(lambda: _all_gone(ready["processes"]), 90)
+            assert [name for name, pid in ready["processes"].items() if is_alive(pid)] == []
         password = json.loads((running.folder / "secrets.json").read_text())["database_password"]
 
         with EmbeddedPostgres(running.folder / "postgres") as server:

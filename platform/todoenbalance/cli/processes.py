@@ -40,6 +40,8 @@ def exec_worker(*, concurrency: int) -> NoReturn:
         # Workers have nothing to tell each other; without asking around they start a second sooner.
         "--without-gossip",
         "--without-mingle",
+        # Nobody listens to heartbeats, and where Redis goes first, a worker that is to stop waits for one for ever.
+        "--without-heartbeat",
         f"--concurrency={concurrency}",
     )
 
