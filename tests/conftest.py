@@ -7,6 +7,7 @@ takes a fresh practice and commits as it likes; nothing is rolled back behind th
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import hypothesis
 import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from migrations.runner import migrate_all
 from tests.contract.reporting import (  # noqa: F401 - hooks of pytest
@@ -22,19 +24,22 @@ from tests.contract.reporting import (  # noqa: F401 - hooks of pytest
     pytest_report_header,
     pytest_terminal_summary,
 )
-from tests.support.practices import make_practice
+from tests.support.practice_pool import PracticePool
+from tests.support.practices import make_practice, use_pool
 from todoenbalance.app import Surfaces, create_app
 from todoenbalance.devstack.postgres import EmbeddedPostgres
-from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.database import Database, TenantSession, create_engine
 from todoenbalance.kit.database_setup import prepare_database, secure_database
 from todoenbalance.kit.logs import configure_logs
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.security.passwords import hash_cheaply
+from todoenbalance.kit.security.recovery_codes import hash_recovery_codes_cheaply
 from todoenbalance.kit.settings import Environment, PoolSettings, RateLimitSettings, Settings
 from todoenbalance.kit.tenancy import TenantContext
 
 LOGIN_ROLE = "todoenbalance"
 LOGIN_PASSWORD = "tests-only"
+DATABASE = "todoenbalance_test"
 HttpFactory = Callable[..., httpx.AsyncClient]
 
 # How long an example takes is the machine's business: on a busy one hypothesis' 200 ms would fail what is right.
@@ -50,8 +55,9 @@ def _logs() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cheap_passwords() -> None:
-    """The same algorithm with less work; what runs in processes of its own (end to end) has the real cost."""
+    """The same algorithms with less work; what runs in processes of its own (end to end) has the real cost."""
     hash_cheaply()
+    hash_recovery_codes_cheaply()
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +73,26 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgr
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def practice_pool(cluster: EmbeddedPostgres) -> PracticePool:
+    """The practices of this worker's database, which one test after the other has for itself."""
+    pool = PracticePool(cluster.url_for(DATABASE), cluster.url_for(DATABASE, LOGIN_ROLE, LOGIN_PASSWORD))
+    use_pool(pool)
+    return pool
+
+
+@pytest.fixture(autouse=True)
+def _lent_practices(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test takes from the pool goes back when it ends."""
+    pool = request.getfixturevalue("practice_pool") if "settings" in request.fixturenames else None
+    if pool is None:
+        yield
+        return
+    pool.begin_test()
+    yield
+    pool.end_test()
 
 
 def _settings(cluster: EmbeddedPostgres, database: str, **values: object) -> Settings:
@@ -87,9 +113,9 @@ def _settings(cluster: EmbeddedPostgres, database: str, **values: object) -> Set
 
 
 @pytest.fixture(scope="session")
-def settings(cluster: EmbeddedPostgres) -> Settings:
+def settings(cluster: EmbeddedPostgres, practice_pool: PracticePool) -> Settings:
     """Settings of this worker's database, which is prepared and migrated once."""
-    made = _settings(cluster, "todoenbalance_test")
+    made = _settings(cluster, DATABASE)
     prepare_database(admin_url=cluster.admin_url, login_url=made.database_url.get_secret_value())
     report = asyncio.run(migrate_all(made))
     assert report.ok, report.lines()
@@ -118,10 +144,16 @@ def fresh_settings(cluster: EmbeddedPostgres, template_database: str) -> Iterato
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+@pytest.fixture(scope="session")
+def engine(settings: Settings) -> AsyncEngine:
+    """One for the worker, as in the product: what it compiled once it need not compile for each test."""
+    return create_engine(settings.database_url.get_secret_value(), settings.pool)
+
+
 @pytest.fixture
-async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """The process's tools over this worker's database."""
-    made = Runtime.from_settings(settings)
+async def runtime(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Runtime]:
+    """The process's tools over this worker's database, with connections of the test's own."""
+    made = replace(Runtime.from_settings(settings), database=Database(engine))
     yield made
     await made.close()
 

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
@@ -10,6 +11,7 @@ from tenants.accounts.services.staff_accounts import make_staff
 from tenants.privacy.service import record_consent
 from tenants.provisioning.service import NewOwner, NewTenant, provision_tenant
 from tenants.registry.service import to_context
+from tests.support.practice_pool import Kind, PracticePool
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
@@ -18,6 +20,20 @@ from todoenbalance.kit.tenancy import TenantContext
 
 PASSWORD = "correct horse battery"
 _hashed: list[str] = []
+_pools: list[PracticePool] = []
+
+
+def use_pool(pool: PracticePool) -> None:
+    """From now on take practices of its database from ``pool``."""
+    _pools.append(pool)
+
+
+def _pool_for(runtime: Runtime, slug: str | None) -> PracticePool | None:
+    """None where a practice has to be made: by a name of its own, or in another database."""
+    if slug:
+        return None
+    database = runtime.settings.database_url.get_secret_value()
+    return next((pool for pool in _pools if pool.database == database), None)
 
 
 async def hashed_password() -> str:
@@ -35,7 +51,18 @@ async def make_practice(
     locale: str = "es",
     currency: str = "EUR",
 ) -> TenantContext:
-    """A fresh practice, made as operators make one."""
+    """A fresh practice, made as operators make one, or one that is as it was when it had been made so."""
+    pool = _pool_for(runtime, slug)
+    settings = runtime.settings
+    # A test that plays with time gets one that was made at that very time.
+    time = clock.now()
+    played = time if abs(time - datetime.now(UTC)) > timedelta(minutes=1) else None
+    kind: Kind = (
+        *(timezone, locale, currency, played),
+        *(settings.base_domain, settings.hold_minutes, settings.sandbox.enabled),
+    )
+    if pool and (used := pool.take(kind)):
+        return used
     slug = slug or f"p{secrets.token_hex(6)}"
     new = NewTenant(
         slug=slug,
@@ -47,8 +74,11 @@ async def make_practice(
         owner=NewOwner(f"owner@{slug}.example.com", "Olga", "Dueña"),
     )
     async with runtime.database.platform() as session:
-        tenant, _ = await provision_tenant(session, runtime.settings, new)
-        return to_context(tenant, f"{slug}.{runtime.settings.base_domain}")
+        tenant, _ = await provision_tenant(session, settings, new)
+        made = to_context(tenant, f"{slug}.{settings.base_domain}")
+    if pool:
+        pool.lend(kind, made)
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
-"""The mails are registered, as at start-up."""
+"""Mails and what can be paid for are registered, as at start-up."""
 
 import pytest
 
-from todoenbalance.subscriptions import register_composers
+from todoenbalance.subscriptions import register_composers, register_payable_kinds
 
 
 @pytest.fixture(autouse=True)
-def composers() -> None:
+def registered() -> None:
     """Doing it again changes nothing."""
     register_composers()
+    register_payable_kinds()
