@@ -33,6 +33,8 @@ POST   /api/v1/admin/auth/email/cancel                                          
 POST   /api/v1/admin/auth/email/confirm                                            anyone
 POST   /api/v1/admin/auth/login                                                    anyone
 POST   /api/v1/admin/auth/logout                                                   anyone
+GET    /api/v1/admin/auth/mail-preferences                                         staff
+PUT    /api/v1/admin/auth/mail-preferences                                         staff
 GET    /api/v1/admin/auth/me                                                       staff
 GET    /api/v1/admin/auth/mfa                                                      staff
 POST   /api/v1/admin/auth/mfa                                                      anyone
@@ -305,6 +307,8 @@ GET    /api/v1/users/me/identities                                              
 DELETE /api/v1/users/me/identities/{identity_id}                                   client fresh
 POST   /api/v1/users/me/identities/{provider}                                      client fresh
 POST   /api/v1/users/me/password                                                   client
+GET    /api/v1/users/me/mail-preferences                                           client
+PUT    /api/v1/users/me/mail-preferences                                           client
 GET    /api/v1/users/me/sessions                                                   client
 POST   /api/v1/users/me/sessions/end-others                                        client
 DELETE /api/v1/users/me/sessions/{session_id}                                      client
@@ -316,4 +320,5 @@ POST   /api/v1/waitlist/{entry_id}/accept                                       
 POST   /api/v1/waitlist/{entry_id}/decline                                         client
 GET    /auth/oauth/{provider}/callback                                             anyone
 GET    /calendar/{token}.ics                                                       anyone
+POST   /mail-preferences/{token}                                                   anyone
 """

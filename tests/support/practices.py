@@ -4,12 +4,15 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import update
+
 from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
 from tenants.accounts.services.sign_ins import audience, authenticate_staff, start_session
 from tenants.accounts.services.staff_accounts import make_staff
 from tenants.privacy.service import record_consent
 from tenants.provisioning.service import NewOwner, NewTenant, provision_tenant
 from tenants.registry.service import to_context
+from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
@@ -34,8 +37,12 @@ async def make_practice(
     timezone: str = "Europe/Madrid",
     locale: str = "es",
     currency: str = "EUR",
+    is_quiet_at_night: bool = False,
 ) -> TenantContext:
-    """A fresh practice, made as operators make one."""
+    """A fresh practice, made as operators make one.
+
+    Without quiet hours, unless they are asked for: what is tested must not depend on the hour at which it is.
+    """
     slug = slug or f"p{secrets.token_hex(6)}"
     new = NewTenant(
         slug=slug,
@@ -48,7 +55,11 @@ async def make_practice(
     )
     async with runtime.database.platform() as session:
         tenant, _ = await provision_tenant(session, runtime.settings, new)
-        return to_context(tenant, f"{slug}.{runtime.settings.base_domain}")
+        made = to_context(tenant, f"{slug}.{runtime.settings.base_domain}")
+    if not is_quiet_at_night:
+        async with runtime.database.tenant(made) as practice_session:
+            await practice_session.execute(update(PracticeSettings).values(quiet_from=None, quiet_until=None))
+    return made
 
 
 @dataclass(frozen=True, slots=True)
