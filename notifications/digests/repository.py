@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from notifications.digests.models import DigestChoice, DigestEntry
+from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 
 
@@ -30,8 +31,13 @@ class DigestRepository:
         )
         return (await self._session.scalars(statement.limit(1))).first() is not None
 
-    async def take(self, staff_id: UUID, digest: UUID, due_by: datetime) -> Sequence[DigestEntry]:
-        """What this digest has taken before, and takes now: whatever is due and no other has."""
+    async def take(self, staff_id: UUID, digest: UUID) -> Sequence[DigestEntry]:
+        """What this digest has taken before, and takes now: whatever is due and no other has.
+
+        Due by its own hour if that is later than now: the clock of who sends it may be behind that of the queue.
+        """
+        named_by = await self._session.get(DigestEntry, digest)
+        due_by = max(clock.now(), named_by.due_at) if named_by is not None else clock.now()
         await self._session.execute(
             update(DigestEntry)
             .where(DigestEntry.staff_id == staff_id, DigestEntry.digest.is_(None), DigestEntry.due_at <= due_by)

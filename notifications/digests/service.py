@@ -83,7 +83,7 @@ async def compose_digest(session: TenantSession, runtime: Runtime, notice: Notic
     repository = DigestRepository(session)
     await repository.find_choice(notice.subject_id, is_locked=True)
     lines: list[dict[str, str]] = []
-    for entry in await repository.take(notice.subject_id, UUID(str(notice.version)), clock.now()):
+    for entry in await repository.take(notice.subject_id, UUID(str(notice.version))):
         log = await EmailLogRepository(session).lock_by_id(entry.email_log_id)
         line = await _line(session, runtime, notice.reader, entry)
         if line is not None:
@@ -117,7 +117,7 @@ async def settle_digest(session: TenantSession, digest: EmailLog) -> None:
     """What became of a digest became of everything in it; called once it is sent, left out, or given up."""
     repository, version = DigestRepository(session), _version_of(digest)
     if digest.status == EmailStatus.SKIPPED and digest.subject_id is not None:
-        await repository.take(digest.subject_id, version, clock.now())  # left out before it was composed
+        await repository.take(digest.subject_id, version)  # left out before it was composed
     for entry in await repository.taken_by(version):
         log = await EmailLogRepository(session).lock_by_id(entry.email_log_id)
         if log is not None:
