@@ -51,6 +51,18 @@ class TopicNotOptionalError(ProblemError):
     }
 
 
+class ReaderChoseError(ProblemError):
+    """The reader switched the topic off, so nobody else switches it on (GDPR, art. 21)."""
+
+    status = 409
+    code = "reader_chose"
+    title = "The reader's own choice"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "The client switched these mails off. Only they can switch them on again.",
+        "es": "Quien los recibe desactivó estos correos. Solo esa persona puede volver a activarlos.",
+    }
+
+
 async def is_switched_off(session: TenantSession, account: Account, topic: Topic) -> bool:
     """Whether the account does not want a topic's optional mails."""
     row = await session.get(MailPreference, (account.kind, account.id, topic), populate_existing=True)
@@ -75,6 +87,23 @@ async def read_choices(session: TenantSession, account: Account) -> list[TopicCh
         )
         for topic in optional_topics(is_staff=account.is_staff)
     ]
+
+
+async def change_for_reader(session: TenantSession, account: Account, choices: Mapping[str, bool]) -> None:
+    """The same by staff whom the reader asked. What the reader switched off stays off.
+
+    Raises :class:`TopicNotOptionalError` and :class:`ReaderChoseError`.
+    """
+    statement = select(MailPreference.topic).where(
+        MailPreference.account_kind == account.kind,
+        MailPreference.account_id == account.id,
+        MailPreference.is_on.is_(False),
+        MailPreference.changed_by != ChangedBy.STAFF,
+        MailPreference.topic.in_([topic for topic, is_on in choices.items() if is_on]),
+    )
+    if (await session.scalars(statement.with_for_update())).first() is not None:
+        raise ReaderChoseError
+    await change_choices(session, account, choices, ChangedBy.STAFF)
 
 
 async def change_choices(

@@ -121,6 +121,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         second_factors.own_router,
         second_factors.colleagues_router,
         people.clients_router,
+        staff_mail_preferences.clients_router,
         staff_privacy.clients_router,
         staff_privacy.erasures_router,
         people.staff_router,

@@ -70,6 +70,8 @@ PUT    /api/v1/admin/clients/{client_id}/billing-profile                        
 GET    /api/v1/admin/clients/{client_id}/dependants                                staff
 GET    /api/v1/admin/clients/{client_id}/erasure                                   O
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
+GET    /api/v1/admin/clients/{client_id}/mail-preferences                          OMR
+PUT    /api/v1/admin/clients/{client_id}/mail-preferences                          OMR
 GET    /api/v1/admin/discounts                                                     OM
 POST   /api/v1/admin/discounts                                                     OM
 GET    /api/v1/admin/discounts/{code_id}                                           OM

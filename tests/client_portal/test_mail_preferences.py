@@ -178,6 +178,25 @@ class TestOwnAccount:
 
 
 class TestStaff:
+    async def test_they_switch_off_what_a_client_asks_and_never_on_what_the_client_switched_off(
+        self, runtime: Runtime, practice: TenantContext, http: HttpFactory, account: SignedIn
+    ) -> None:
+        desk = await make_staff_member(runtime, practice, StaffRole.RECEPTION)
+        api = http(practice, headers=desk.headers)
+        theirs = f"/api/v1/admin/clients/{account.id}/mail-preferences"
+        for is_on in (False, True, False):
+            assert (await api.put(theirs, json={"topics": {"packages": is_on}})).status_code == 200
+        assert await choices(runtime, practice) == {"packages": (False, "staff")}
+        await http(practice).post(link(runtime, practice, account), data=ONE_CLICK)
+        refused = await api.put(theirs, json={"topics": {"packages": True, "reminders": True}})
+        assert (refused.status_code, refused.json()["code"]) == (409, "reader_chose")
+        assert await choices(runtime, practice) == {"packages": (False, "staff"), "reminders": (False, "one_click")}
+        owner = await make_staff_member(runtime, practice)
+        trail = (await http(practice, headers=owner.headers).get("/api/v1/admin/audit")).json()["items"]
+        detail = next(row["detail"] for row in trail if row["action"] == "client.mail_preferences")
+        assert detail == {"packages": False}
+        assert (await api.get(theirs.replace(str(account.id), str(desk.id)))).status_code == 404
+
     async def test_staff_choose_on_their_page_when_and_what(
         self, runtime: Runtime, practice: TenantContext, http: HttpFactory
     ) -> None:
