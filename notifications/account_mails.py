@@ -105,8 +105,8 @@ async def compose_invitation(session: TenantSession, runtime: Runtime, notice: N
 
 def register_account_mails() -> None:
     """Register the composers of this module; called at start-up."""
-    register_composer(CLIENT_WELCOME, compose_welcome, is_essential=True)
-    register_composer(CLIENT_REGISTRATION_REPEATED, compose_registration_repeated, on_strangers_request=True)
-    register_composer(CLIENT_VERIFICATION, compose_verification, on_strangers_request=True)
-    register_composer(CLIENT_PASSWORD_RESET, compose_password_reset, on_strangers_request=True)
-    register_composer(STAFF_INVITATION, compose_invitation, is_essential=True)
+    register_composer(CLIENT_WELCOME, compose_welcome)
+    register_composer(CLIENT_REGISTRATION_REPEATED, compose_registration_repeated)
+    register_composer(CLIENT_VERIFICATION, compose_verification)
+    register_composer(CLIENT_PASSWORD_RESET, compose_password_reset)
+    register_composer(STAFF_INVITATION, compose_invitation)

@@ -160,16 +160,16 @@ async def compose_changed(session: TenantSession, runtime: Runtime, notice: Noti
 
 def register_credential_mails() -> None:
     """Register the composers of this module; called at start-up."""
-    register_composer(CLIENT_LOCKED_OUT, compose_client_locked_out, on_strangers_request=True)
-    register_composer(STAFF_LOCKED_OUT, compose_staff_locked_out, on_strangers_request=True)
-    register_composer(STAFF_LOCKED_OUT_OWNER, compose_locked_out_owner, is_essential=True)
-    register_composer(CLIENT_PASSWORD_CHANGED, compose_client_password_changed, is_essential=True)
-    register_composer(STAFF_PASSWORD_CHANGED, compose_staff_password_changed, is_essential=True)
-    register_composer(STAFF_PASSWORD_RESET, compose_staff_password_reset, on_strangers_request=True)
-    register_composer(CLIENT_MAGIC_LINK, compose_magic_link, on_strangers_request=True)
-    register_composer(CHANGE_OLD, compose_change_old, is_essential=True)
-    register_composer(CHANGE_NEW, compose_change_new, is_essential=True)
-    register_composer(CHANGED, compose_changed, is_essential=True)
+    register_composer(CLIENT_LOCKED_OUT, compose_client_locked_out)
+    register_composer(STAFF_LOCKED_OUT, compose_staff_locked_out)
+    register_composer(STAFF_LOCKED_OUT_OWNER, compose_locked_out_owner)
+    register_composer(CLIENT_PASSWORD_CHANGED, compose_client_password_changed)
+    register_composer(STAFF_PASSWORD_CHANGED, compose_staff_password_changed)
+    register_composer(STAFF_PASSWORD_RESET, compose_staff_password_reset)
+    register_composer(CLIENT_MAGIC_LINK, compose_magic_link)
+    register_composer(CHANGE_OLD, compose_change_old)
+    register_composer(CHANGE_NEW, compose_change_new)
+    register_composer(CHANGED, compose_changed)
 
 
 async def _tell(

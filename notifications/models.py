@@ -12,9 +12,13 @@ from todoenbalance.kit.database import PlatformBase, TenantBase
 
 
 class EmailStatus(StrEnum):
-    """``sending`` is committed before the adapter is called, ``skipped`` means it was no longer true."""
+    """``sending`` is committed before the adapter is called. ``skipped``: it was no longer true, or not wanted.
+
+    ``held``: it waits for its reader's digest.
+    """
 
     SENDING = "sending"
+    HELD = "held"
     SENT = "sent"
     SKIPPED = "skipped"
     FAILED = "failed"
@@ -38,12 +42,13 @@ class EmailLog(TenantBase):
 
     __tablename__ = "email_logs"
     __table_args__ = (
-        CheckConstraint("status IN ('sending', 'sent', 'skipped', 'failed')", name="status"),
+        CheckConstraint("status IN ('sending', 'held', 'sent', 'skipped', 'failed')", name="status"),
         CheckConstraint(
             "delivery IN ('deferred', 'dropped', 'delivered', 'bounced', 'complained')",
             name="delivery",
         ),
         Index("ix_email_logs_subject_id", "subject_id"),
+        Index("ix_email_logs_recipient", "recipient", "created_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

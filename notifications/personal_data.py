@@ -6,9 +6,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
 from notifications.models import EmailLog, MailboxMessage
+from notifications.preferences.models import MailPreference
 from notifications.recipients import OLD_ADDRESS_PREFIX, PRACTICE_CONTACT, RecipientKind
 from notifications.tracking.models import EmailEvent, MailSuppression
 from notifications.tracking.repository import address_key
+from tenants.accounts.models import AccountKind
 from tenants.privacy.port import Action, DataClass, Json, Person, Reason, Treatment, listed
 from todoenbalance.kit.database import TenantSession
 
@@ -17,7 +19,16 @@ class MailData:
     """Mails to the person, and mails to the practice whose subject names them."""
 
     name = "mails"
-    tables = frozenset({"email_logs", "email_events", "mail_suppressions", "mailbox_messages"})
+    tables = frozenset(
+        {
+            "email_logs",
+            "email_events",
+            "mail_suppressions",
+            "mailbox_messages",
+            "mail_preferences",
+            "mail_digest_entries",
+        }
+    )
     classes = frozenset({DataClass.MAILS})
 
     async def find_subjects(self, session: TenantSession, client_id: UUID) -> frozenset[UUID]:
@@ -47,12 +58,14 @@ class MailData:
             "mails": mails,
             "mail_events": listed(events, "email_log_id", "kind", "occurred_at", "reason"),
             "addresses_not_written_to": listed(suppressions, "address", "reason", "since", "lifted_at"),
+            "mail_preferences": listed(await _preferences_of(session, person), *_PREFERENCE),
         }
 
     async def plan(self, session: TenantSession, person: Person) -> list[Treatment]:
         """That a mail was sent stays; to whom and what it said does not."""
         rows = await _logs_of(session, person)
         count = len(rows) + len(await _suppressions_of(session, person, [row for row in rows if _is_to(row)]))
+        count += len(await _preferences_of(session, person))
         return [Treatment(DataClass.MAILS, Action.ANONYMISE, count, Reason.ACCOUNTABILITY)]
 
     async def erase(self, session: TenantSession, person: Person) -> Json:
@@ -69,10 +82,23 @@ class MailData:
             event.reason = None
         of_them = or_(MailSuppression.client_id == person.id, MailSuppression.address.in_(addresses))
         await session.execute(delete(MailSuppression).where(of_them))
+        await session.execute(delete(MailPreference).where(*_is_preference_of(person)))
         in_mailbox = MailboxMessage.id.in_([row.id for row in rows])
         to_them = func.lower(MailboxMessage.recipient) == person.client.email.lower()
         await session.execute(delete(MailboxMessage).where(or_(in_mailbox, to_them)))
         return {}
+
+
+_PREFERENCE = ("topic", "is_on", "changed_at", "changed_by")
+
+
+def _is_preference_of(person: Person) -> tuple[ColumnElement[bool], ...]:
+    return MailPreference.account_kind == AccountKind.CLIENT, MailPreference.account_id == person.id
+
+
+async def _preferences_of(session: TenantSession, person: Person) -> Sequence[MailPreference]:
+    statement = select(MailPreference).where(*_is_preference_of(person)).order_by(MailPreference.topic)
+    return (await session.scalars(statement)).all()
 
 
 def _addresses(person: Person, rows: Sequence[EmailLog]) -> set[str]:

@@ -42,7 +42,14 @@ class MailRejectedError(Exception):
 
 
 class MailUnavailableError(Exception):
-    """The provider did not answer, or said later. The same message may be handed over again."""
+    """The provider did not answer, or said later. The same message may be handed over again.
+
+    ``delay_seconds``: after how long, if the provider said so.
+    """
+
+    def __init__(self, reason: str, delay_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.delay_seconds = delay_seconds
 
 
 class MailPort(Protocol):

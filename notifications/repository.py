@@ -1,6 +1,6 @@
 """Every query of notifications."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -48,6 +48,18 @@ class EmailLogRepository:
             EmailLog.kind == kind,
             EmailLog.created_at > since,
             EmailLog.status != EmailStatus.SKIPPED,
+            EmailLog.id != except_id,
+        )
+        return (await self._session.scalar(statement)) or 0
+
+    async def count_to(self, address: str, kinds: Collection[str], since: datetime, *, except_id: UUID) -> int:
+        """How many other mails of these kinds went, or are about to go, to an address since then."""
+        statement = select(func.count()).select_from(EmailLog)
+        statement = statement.where(
+            EmailLog.recipient == address,
+            EmailLog.created_at >= since,
+            EmailLog.kind.in_(kinds),
+            EmailLog.status.in_((EmailStatus.SENDING, EmailStatus.SENT)),
             EmailLog.id != except_id,
         )
         return (await self._session.scalar(statement)) or 0

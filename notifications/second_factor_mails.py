@@ -44,4 +44,4 @@ async def on_second_factor_changed(context: TenantEventContext, payload: dict[st
 def register_second_factor_mails() -> None:
     """Register the composer of this module; called at start-up."""
     for kind in KINDS.values():
-        register_composer(kind, compose_second_factor_news, is_essential=True)
+        register_composer(kind, compose_second_factor_news)

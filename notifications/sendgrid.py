@@ -12,6 +12,7 @@ show one, and events tell of both as one message.
 
 import asyncio
 import logging
+import math
 import re
 from base64 import b64encode
 from functools import lru_cache
@@ -22,6 +23,7 @@ from python_http_client.exceptions import HTTPError  # type: ignore[import-untyp
 from sendgrid import SendGridAPIClient  # type: ignore[import-untyped]  # has no types
 
 from notifications.port import Mail, MailRejectedError, MailUnavailableError
+from todoenbalance.kit import clock
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.settings import SendGridSettings
 from todoenbalance.kit.tenancy import TenantContext
@@ -36,6 +38,10 @@ _ACCEPTED: Final = 202
 _OURS: Final = frozenset({401, 402, 403, 404, 405, 407})
 """Our key, our plan, our sender or the address of the API is at fault, and no mail."""
 _LATER: Final = frozenset({408, 425, 429})
+_TOO_MANY: Final = 429
+SHORTEST_WAIT_SECONDS: Final = 1.0
+LONGEST_WAIT_SECONDS: Final = 3600.0
+"""Within these bounds it is believed when it will take mails again: a clock may be wrong."""
 _FIELD: Final = re.compile(r"[a-z0-9_.]{1,60}")
 
 _log = get_logger("notifications.sendgrid")
@@ -125,9 +131,21 @@ def _translate(error: HTTPError) -> MailRejectedError | MailUnavailableError:
         _log.error("mail_provider_refuses_us", provider="sendgrid", status=status)
         return MailUnavailableError(f"sendgrid refuses our account ({status})")
     if status in _LATER or not 400 <= status < 500:
-        return MailUnavailableError(f"sendgrid is busy or broken ({status})")
+        delay = _delay_of(error) if status == _TOO_MANY else None
+        return MailUnavailableError(f"sendgrid is busy or broken ({status})", delay)
     named = _field_of(error)
     return MailRejectedError(f"refused by sendgrid ({status}{f', {named}' if named else ''})")
+
+
+def _delay_of(error: HTTPError) -> float | None:
+    """After how many seconds more mails are taken: ``X-RateLimit-Reset`` is that instant, in seconds of Unix time."""
+    try:
+        reset = float(error.headers.get("X-RateLimit-Reset"))
+    except (ValueError, TypeError, AttributeError):
+        return None
+    wait = reset - clock.now().timestamp()
+    # Written so that what is no number of seconds at all (NaN) is not believed.
+    return min(max(wait, SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS) if math.isfinite(wait) else None
 
 
 def _field_of(error: HTTPError) -> str | None:

@@ -31,6 +31,7 @@ _AUTHENTICATION: Final = frozenset({530, 534, 535, 538})
 _ENHANCED: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\b")
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,70}")
 _LOCAL: Final = re.compile(r"""[^\s\x00-\x1f\x7f()<>\[\]:;@\\,"]{1,64}""")
+_ONE_LINE: Final = re.compile(r"[\x20-\x7e]{1,900}")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _log = get_logger("notifications.smtp")
 
@@ -125,13 +126,26 @@ def _write(mail: Mail) -> Letter:
     message["Date"] = format_datetime(clock.now())
     message_id = f"<{mail.id}@{sender.domain}>"
     message["Message-ID"] = message_id
+    as_they_are = b""
     for name, value in mail.headers.items():
         if name.lower() == "message-id":
             continue
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError("a header's name")
-        message[name] = value
-    return Letter(sender.addr_spec, recipient.addr_spec, message_id, message.as_bytes(), international)
+        if name.lower().startswith("list-"):
+            as_they_are += _as_it_is(name, value)
+        else:
+            message[name] = value
+    content = as_they_are + message.as_bytes()
+    return Letter(sender.addr_spec, recipient.addr_spec, message_id, content, international)
+
+
+def _as_it_is(name: str, value: str) -> bytes:
+    """A line of its own for what programs read (RFC 2369): ``email`` would hide an address that is longer than a line
+    in encoded words, which mean nothing there (RFC 2047, 5). A line may have 998 characters (RFC 5322, 2.1.1)."""
+    if not _ONE_LINE.fullmatch(value):
+        raise ValueError("a header that is no line of ASCII")
+    return f"{name}: {value}\r\n".encode("ascii")
 
 
 def _address(given: str, name: str = "") -> Address:

@@ -80,10 +80,10 @@ async def compose_account_unconfirmed(session: TenantSession, runtime: Runtime, 
 
 def register_social_mails() -> None:
     """Register the composers of this module; called at start-up."""
-    register_composer(SOCIAL_CODE, compose_code, is_essential=True)
-    register_composer(SOCIAL_ADDRESS_TAKEN, compose_address_taken, on_strangers_request=True)
-    register_composer(SOCIAL_IDENTITY_CONNECTED, compose_identity_connected, is_essential=True)
-    register_composer(SOCIAL_ACCOUNT_UNCONFIRMED, compose_account_unconfirmed, on_strangers_request=True)
+    register_composer(SOCIAL_CODE, compose_code)
+    register_composer(SOCIAL_ADDRESS_TAKEN, compose_address_taken)
+    register_composer(SOCIAL_IDENTITY_CONNECTED, compose_identity_connected)
+    register_composer(SOCIAL_ACCOUNT_UNCONFIRMED, compose_account_unconfirmed)
 
 
 async def _tell(context: TenantEventContext, kind: str, subject_id: UUID, recipient: Recipient) -> None:

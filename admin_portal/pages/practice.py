@@ -30,8 +30,10 @@ _NUMBERS = (
     "reminder_hours",
     "records_years",
     "invoice_years",
+    "daily_mail_limit",
 )
 _SWITCHES = ("second_factor_required", "practitioners_see_all", "reveal_taken_email")
+_TIMES = ("quiet_from", "quiet_until")
 _TEXTS = ("contact_email", "privacy_policy_version", "privacy_policy_url", "holidays_country", "holidays_region")
 
 
@@ -56,6 +58,7 @@ async def show_settings(page: SignedIn) -> Response:
     known = await get_practice_settings(page.session)
     form = page.blank_form(
         **{name: getattr(known, name) for name in (*_NUMBERS, *_TEXTS)},
+        **{name: at.strftime("%H:%M") for name in _TIMES if (at := getattr(known, name)) is not None},
         **{name: "yes" if getattr(known, name) else None for name in _SWITCHES},
         payment_methods=known.payment_methods,
     )
@@ -106,7 +109,7 @@ def _values(form: Form, known: PracticeSettings) -> dict[str, Any]:
     """The fields as the API takes them; an emptied text is None."""
     numbers = {name: value for name in _NUMBERS if (value := form.whole(name)) is not None}
     switches = {name: form.get(name) == "yes" for name in _SWITCHES}
-    texts = {name: form.get(name) or None for name in _TEXTS}
+    texts = {name: form.get(name) or None for name in (*_TEXTS, *_TIMES)}
     if texts["holidays_country"] != known.holidays_country:
         texts["holidays_region"] = None  # the list that it was chosen from was that of the former country
     return {**numbers, **switches, **texts, "payment_methods": form.all("payment_methods")}

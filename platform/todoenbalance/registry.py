@@ -9,6 +9,8 @@ from billing.payments import models as payments
 from billing.platform_fees import models as platform_fees
 from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
+from notifications.digests import models as mail_digests
+from notifications.preferences import models as mail_preferences
 from notifications.tracking import models as mail_tracking
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -40,6 +42,8 @@ MODULES = (
     idempotency,
     inbox,
     notifications,
+    mail_digests,
+    mail_preferences,
     mail_tracking,
     operators,
     outbox,

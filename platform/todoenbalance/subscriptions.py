@@ -38,6 +38,7 @@ from billing.webhooks.tasks import handle_event, send_sandbox_webhook
 from notifications import credential_mails, second_factor_mails, social_mails
 from notifications import tasks as notifications
 from notifications.account_mails import register_account_mails
+from notifications.digests.service import register_digest_mail
 from notifications.events import NOTIFICATION_SEND
 from notifications.personal_data import MailData
 from notifications.retention import MAIL_LOG, MAIL_SUPPRESSIONS
@@ -180,6 +181,7 @@ def register_composers() -> None:
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
     social_mails.register_social_mails()
+    register_digest_mail()
     appointment_mails.register_appointment_mails()
     request_mails.register_request_mails()
     fee_mails.register_fee_mails()

@@ -24,6 +24,7 @@ from admin_portal import (
     time_slots,
 )
 from admin_portal import documents as staff_documents
+from admin_portal import mail_preferences as staff_mail_preferences
 from admin_portal import packages as staff_packages
 from admin_portal import payments as staff_payments
 from admin_portal import privacy as staff_privacy
@@ -44,6 +45,7 @@ from billing.providers.sandbox_pages import router as sandbox_router
 from billing.webhooks.endpoints import router as webhooks_router
 from client_portal.router import router as site_pages
 from notifications import endpoints as mailbox
+from notifications.preferences import endpoints as mail_preferences
 from notifications.tracking.endpoints import router as mail_events
 from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.appointments.series_endpoints import router as series_router
@@ -107,6 +109,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         billing_profile_router,
         cards_router,
         own_feed_router,
+        mail_preferences.router,
         waitlist_router,
     ):
         api.include_router(router)
@@ -114,9 +117,11 @@ def practice_surface(settings: Settings) -> FastAPI:
     for router in (
         staff_auth.router,
         staff_credentials.router,
+        staff_mail_preferences.router,
         second_factors.own_router,
         second_factors.colleagues_router,
         people.clients_router,
+        staff_mail_preferences.clients_router,
         staff_privacy.clients_router,
         staff_privacy.erasures_router,
         people.staff_router,
@@ -151,6 +156,7 @@ def practice_surface(settings: Settings) -> FastAPI:
     api.include_router(admin)
     app.include_router(api)
     app.include_router(calendars_router)
+    app.include_router(mail_preferences.public_router)
     app.include_router(mailbox.router)
     if is_sandbox_available(settings):
         app.include_router(sandbox_router)

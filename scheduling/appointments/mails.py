@@ -7,7 +7,7 @@ their health and is never part of a mail.
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -48,6 +48,7 @@ CANCELLED_PRACTICE = "appointment_cancelled_practice"
 
 CLIENT_PATH = "/appointments/{id}"
 STAFF_PATH = "/admin/appointments/{id}"
+TIME_TO_GET_THERE = timedelta(hours=1)
 _ICS_NAME = {"es": "cita.ics", "en": "appointment.ics"}
 
 
@@ -204,6 +205,12 @@ async def _former_staff_id(session: TenantSession, appointment: Appointment) -> 
     return None
 
 
+def useful_until(starts_at: datetime) -> datetime:
+    """Until when a mail about a visit helps to be there: an hour before it. What would wait for longer (for the end of
+    quiet hours, for the digest) is sent at once."""
+    return starts_at - TIME_TO_GET_THERE
+
+
 async def compose_standing(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
     """To the client, of an appointment that was confirmed or moved, with the entry for their calendar."""
     booking = await find_booking(session, notice, AppointmentStatus.CONFIRMED)
@@ -236,7 +243,8 @@ async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Not
     booking = await find_booking(session, notice, AppointmentStatus.CONFIRMED)
     if booking is None or booking.appointment.starts_at <= clock.now():
         return None
-    return ComposedMail(booking_values(session, runtime, notice, booking) | _action_links(session, runtime, booking))
+    values = booking_values(session, runtime, notice, booking) | _action_links(session, runtime, booking)
+    return ComposedMail(values, useful_until=useful_until(booking.appointment.starts_at))
 
 
 async def compose_standing_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -245,7 +253,8 @@ async def compose_standing_practice(session: TenantSession, runtime: Runtime, no
     if booking is None:
         return None
     entries = await _practitioners_entries(session, runtime, notice, booking, REQUEST)
-    return ComposedMail(booking_values(session, runtime, notice, booking), entries)
+    values = booking_values(session, runtime, notice, booking)
+    return ComposedMail(values, entries, useful_until=useful_until(booking.appointment.starts_at))
 
 
 async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -254,7 +263,8 @@ async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, n
     if booking is None or not booking.was_confirmed:
         return None
     entries = await _practitioners_entries(session, runtime, notice, booking, CANCEL)
-    return ComposedMail(booking_values(session, runtime, notice, booking), entries)
+    values = booking_values(session, runtime, notice, booking)
+    return ComposedMail(values, entries, useful_until=useful_until(booking.appointment.starts_at))
 
 
 def register_appointment_mails() -> None:

@@ -8,7 +8,7 @@ from notifications.port import Attachment
 from notifications.recipients import Recipient, RecipientKind, list_practice_recipients
 from notifications.service import ComposedMail, Notice, announce, register_composer
 from scheduling.appointments.calendar import CalendarEntry, CalendarParty, describe_appointment, render_publication
-from scheduling.appointments.mails import CLIENT_PATH, STAFF_PATH, organizer_address
+from scheduling.appointments.mails import CLIENT_PATH, STAFF_PATH, organizer_address, useful_until
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.catalogue.models import Practitioner
@@ -53,7 +53,7 @@ async def compose_series(session: TenantSession, runtime: Runtime, notice: Notic
         "admin_url": runtime.settings.practice_url(slug, STAFF_PATH.format(id=first.id)),
     }
     if reader.recipient.kind is not RecipientKind.CLIENT and not is_practitioner:
-        return ComposedMail(values)
+        return ComposedMail(values, useful_until=useful_until(first.starts_at))
     entries = [
         await _entry(session, row, service.name, practitioner, values, is_client=not is_practitioner) for row in rows
     ]
@@ -62,7 +62,7 @@ async def compose_series(session: TenantSession, runtime: Runtime, notice: Notic
         timezone=zone,
         organizer=CalendarParty(session.tenant.name, await organizer_address(session, runtime, reader.address)),
     )
-    return ComposedMail(values, (_attachment(locale, content),))
+    return ComposedMail(values, (_attachment(locale, content),), useful_until=useful_until(first.starts_at))
 
 
 def _is_practitioner(notice: Notice, practitioner: Practitioner) -> bool:

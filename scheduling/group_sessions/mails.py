@@ -15,7 +15,7 @@ from notifications.recipients import Recipient, RecipientKind, list_practice_rec
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
 from scheduling.appointments.calendar import CANCEL, REQUEST, CalendarParty, render_entry
-from scheduling.appointments.mails import organizer_address
+from scheduling.appointments.mails import organizer_address, useful_until
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.service import get_practitioner, get_service
 from scheduling.group_sessions.entries import describe_session
@@ -119,8 +119,9 @@ async def _compose(
     """With an entry for the practitioner's own calendar; owners who are told get none."""
     values = _values(session, runtime, notice, told)
     if attendee is None:
-        return ComposedMail(values)
-    return ComposedMail(values, (await _entry(session, runtime, notice, told, attendee, method),))
+        return ComposedMail(values, useful_until=useful_until(told.group.starts_at))
+    entry = await _entry(session, runtime, notice, told, attendee, method)
+    return ComposedMail(values, (entry,), useful_until=useful_until(told.group.starts_at))
 
 
 async def compose_planned(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:

@@ -1,6 +1,6 @@
 """What a practice may set for itself: one row in its own schema."""
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import ARRAY, CheckConstraint, String, text
@@ -22,6 +22,8 @@ class PracticeSettings(TenantBase):
     ``waitlist_offer_minutes``: how long a freed time is kept for the first in line. ``waitlist_sweep_at``: when the
     waiting list is gone through next; None while nobody waits. ``connected_methods``: payment providers whose account
     works at present; of the chosen ``payment_methods`` those that need one are offered only then.
+    ``quiet_from`` to ``quiet_until``, on each reader's own wall clock: mails that can wait do so until then (both None:
+    they never wait). ``daily_mail_limit``: so many optional mails at most to one reader on one of their days.
     """
 
     __tablename__ = "practice_settings"
@@ -35,6 +37,12 @@ class PracticeSettings(TenantBase):
         CheckConstraint("holidays_region IS NULL OR holidays_country IS NOT NULL", name="holidays"),
         CheckConstraint("approved_hold_hours BETWEEN 1 AND 336", name="approved_hold_hours"),
         CheckConstraint("waitlist_offer_minutes BETWEEN 5 AND 2880", name="waitlist_offer_minutes"),
+        CheckConstraint(
+            "(quiet_from IS NULL AND quiet_until IS NULL) OR (quiet_from IS NOT NULL AND quiet_until IS NOT NULL"
+            " AND quiet_from <> quiet_until)",
+            name="quiet_hours",
+        ),
+        CheckConstraint("daily_mail_limit BETWEEN 1 AND 100", name="daily_mail_limit"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -56,5 +64,8 @@ class PracticeSettings(TenantBase):
     approved_hold_hours: Mapped[int] = mapped_column(server_default=text("24"))
     waitlist_offer_minutes: Mapped[int] = mapped_column(server_default=text("120"))
     waitlist_sweep_at: Mapped[datetime | None]
+    quiet_from: Mapped[time | None] = mapped_column(server_default=text("'21:00'"))
+    quiet_until: Mapped[time | None] = mapped_column(server_default=text("'08:00'"))
+    daily_mail_limit: Mapped[int] = mapped_column(server_default=text("6"))
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -1,5 +1,6 @@
 """The public profile of a practice, and what its staff may set."""
 
+from datetime import time
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, StringConstraints, field_validator
@@ -66,6 +67,9 @@ class SettingsRead(BaseModel):
     holidays_region: str | None
     approved_hold_hours: int
     waitlist_offer_minutes: int
+    quiet_from: time | None
+    quiet_until: time | None
+    daily_mail_limit: int
     branding: dict[str, Any]
 
 
@@ -110,7 +114,22 @@ class SettingsPatch(BaseModel):
     waitlist_offer_minutes: Annotated[
         int | None, Field(ge=5, le=2880, description="How long a freed time is kept for the first in line.")
     ] = None
+    quiet_from: Annotated[
+        time | None,
+        Field(description="Mails that can wait do so from here to `quiet_until`, by each reader's clock. Null: never."),
+    ] = None
+    quiet_until: Annotated[time | None, Field(description="Null exactly where `quiet_from` is.")] = None
+    daily_mail_limit: Annotated[
+        int | None, Field(ge=1, le=100, description="Optional mails that one reader gets on one day, at most.")
+    ] = None
     branding: Branding | None = None
+
+    @field_validator("quiet_from", "quiet_until")
+    @classmethod
+    def _of_a_wall_clock(cls, value: time | None) -> time | None:
+        if value is not None and (value.tzinfo is not None or value.second or value.microsecond):
+            raise ValueError("a time of the wall clock in whole minutes")
+        return value
 
     @field_validator("payment_methods")
     @classmethod

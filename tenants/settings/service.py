@@ -9,6 +9,7 @@ from tenants.plans.capabilities import Capability, need
 from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import InvalidInputError
 from todoenbalance.kit.holidays import check_country_region
 from todoenbalance.kit.settings import Settings
 
@@ -54,7 +55,7 @@ async def set_method_connected(session: TenantSession, method: str, *, is_connec
 async def update_practice_settings(session: TenantSession, changes: dict[str, Any]) -> PracticeSettings:
     """Change some of them; the rest stays. With another country of holidays the region goes, unless one is given.
 
-    Raises :class:`InvalidInputError` for a country or region whose holidays are not known, and
+    Raises :class:`InvalidInputError` for a country or region whose holidays are not known or half of quiet hours, and
     ``PracticePastDueError`` or ``NotInPlanError`` for branding that the practice's plan withholds.
     """
     if "branding" in changes:
@@ -67,6 +68,9 @@ async def update_practice_settings(session: TenantSession, changes: dict[str, An
             changes.get(name, getattr(settings, name)) for name in ("holidays_country", "holidays_region")
         )
         check_country_region(country, region)
+    begins, ends = (changes.get(name, getattr(settings, name)) for name in ("quiet_from", "quiet_until"))
+    if (begins is None) != (ends is None) or (begins is not None and begins == ends):
+        raise InvalidInputError(["body", "quiet_until"], "quiet hours have a beginning and another end, or neither")
     for name, value in changes.items():
         setattr(settings, name, value)
     settings.updated_at = clock.now()

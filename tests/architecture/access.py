@@ -33,6 +33,8 @@ POST   /api/v1/admin/auth/email/cancel                                          
 POST   /api/v1/admin/auth/email/confirm                                            anyone
 POST   /api/v1/admin/auth/login                                                    anyone
 POST   /api/v1/admin/auth/logout                                                   anyone
+GET    /api/v1/admin/auth/mail-preferences                                         staff
+PUT    /api/v1/admin/auth/mail-preferences                                         staff
 GET    /api/v1/admin/auth/me                                                       staff
 GET    /api/v1/admin/auth/mfa                                                      staff
 POST   /api/v1/admin/auth/mfa                                                      anyone
@@ -68,6 +70,8 @@ PUT    /api/v1/admin/clients/{client_id}/billing-profile                        
 GET    /api/v1/admin/clients/{client_id}/dependants                                staff
 GET    /api/v1/admin/clients/{client_id}/erasure                                   O
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
+GET    /api/v1/admin/clients/{client_id}/mail-preferences                          OMR
+PUT    /api/v1/admin/clients/{client_id}/mail-preferences                          OMR
 GET    /api/v1/admin/discounts                                                     OM
 POST   /api/v1/admin/discounts                                                     OM
 GET    /api/v1/admin/discounts/{code_id}                                           OM
@@ -305,6 +309,8 @@ GET    /api/v1/users/me/identities                                              
 DELETE /api/v1/users/me/identities/{identity_id}                                   client fresh
 POST   /api/v1/users/me/identities/{provider}                                      client fresh
 POST   /api/v1/users/me/password                                                   client
+GET    /api/v1/users/me/mail-preferences                                           client
+PUT    /api/v1/users/me/mail-preferences                                           client
 GET    /api/v1/users/me/sessions                                                   client
 POST   /api/v1/users/me/sessions/end-others                                        client
 DELETE /api/v1/users/me/sessions/{session_id}                                      client
@@ -316,4 +322,5 @@ POST   /api/v1/waitlist/{entry_id}/accept                                       
 POST   /api/v1/waitlist/{entry_id}/decline                                         client
 GET    /auth/oauth/{provider}/callback                                             anyone
 GET    /calendar/{token}.ics                                                       anyone
+POST   /mail-preferences/{token}                                                   anyone
 """

@@ -22,8 +22,9 @@ def make(environment: str = "production", **values: Any) -> Settings:
     )
 
 
-SENDGRID: dict[str, Any] = {"mail": {"adapter": "sendgrid"}, "providers": {"sendgrid": {"api_key": "SG.key"}}}
-SMTP: dict[str, Any] = {"mail": {"adapter": "smtp", "smtp": {"host": "mail.test"}}}
+SENDER = {"sender_address": "no-reply@practices.test"}
+SENDGRID: dict[str, Any] = {"mail": {"adapter": "sendgrid"} | SENDER, "providers": {"sendgrid": {"api_key": "SG.key"}}}
+SMTP: dict[str, Any] = {"mail": SENDER | {"adapter": "smtp", "smtp": {"host": "mail.test"}}}
 
 
 @pytest.mark.parametrize("values", [SENDGRID, SMTP])
@@ -36,12 +37,15 @@ def test_a_whole_adapter_will_do(environment: str, values: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"mail": {"adapter": "sendgrid"}}, "providers.sendgrid.api_key: needed where mail.adapter is sendgrid"),
+        (
+            {"mail": {"adapter": "sendgrid"} | SENDER},
+            "providers.sendgrid.api_key: needed where mail.adapter is sendgrid",
+        ),
         (SENDGRID | {"providers": {"sendgrid": {"api_key": " \n"}}}, "providers.sendgrid.api_key: needed"),
         (SENDGRID | {"providers": {"sendgrid": {"api_key": "SG.a\nb"}}}, "providers.sendgrid.api_key: not a key"),
-        ({"mail": {"adapter": "smtp"}}, "mail.smtp.host: needed where mail.adapter is smtp"),
+        ({"mail": {"adapter": "smtp"} | SENDER}, "mail.smtp.host: needed where mail.adapter is smtp"),
         (
-            {"mail": {"adapter": "smtp", "smtp": {"host": "mail.test", "username": "app"}}},
+            {"mail": SENDER | {"adapter": "smtp", "smtp": {"host": "mail.test", "username": "app"}}},
             "mail.smtp: a username and a password go together",
         ),
         ({"mail": {"adapter": "pigeon"}}, "mail.adapter"),
@@ -59,12 +63,16 @@ def test_half_an_adapter_is_refused(environment: str, values: dict[str, Any], li
     [
         ({}, "mail.adapter: the development mailbox is refused in production"),
         (
-            {"mail": {"adapter": "smtp", "smtp": {"host": "mail.test", "security": "none"}}},
+            {"mail": SENDER | {"adapter": "smtp", "smtp": {"host": "mail.test", "security": "none"}}},
             "mail.smtp.security: mail in the clear is refused in production",
         ),
         (
             SENDGRID | {"providers": {"sendgrid": {"api_key": "SG.key", "api_base": "https://sendgrid.test"}}},
             "providers.sendgrid.api_base: no other server",
+        ),
+        (
+            SENDGRID | {"mail": {"adapter": "sendgrid"}},
+            "mail.sender_address: the default is nobody's, and refused in production",
         ),
     ],
 )
@@ -81,7 +89,7 @@ def test_mail_may_stay_in_the_eu() -> None:
 
 
 def test_a_key_from_a_file_loses_its_line_break_and_is_not_shown() -> None:
-    made = make(mail={"adapter": "sendgrid"}, providers={"sendgrid": {"api_key": "SG.key\n"}})
+    made = make(mail={"adapter": "sendgrid"} | SENDER, providers={"sendgrid": {"api_key": "SG.key\n"}})
     assert made.providers.sendgrid.api_key.get_secret_value() == "SG.key"
     assert "SG.key" not in repr(made)
 

@@ -128,6 +128,9 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "seats_taken": 3,
         "capacity": 10,
         "last_four": "4242",
+        "lines": [{"subject": "Pilar Ruiz", "url": f"{base}/admin/appointments/1"}, {"subject": "Ana", "url": ""}],
+        "choices_url": f"{base}/admin/mails",
+        "preferences_url": f"{base}/mail-preferences/a",
     } | changed
 
 

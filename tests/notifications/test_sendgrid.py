@@ -5,7 +5,7 @@ import base64
 import logging
 import socket
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -83,6 +83,14 @@ class TestWhatIsSent:
                 "ganalytics": off,
             },
         }
+
+    async def test_how_to_switch_it_off_goes_through_as_it_is(self, sendgrid_server: SendGridServer) -> None:
+        headers = {
+            "List-Unsubscribe": f"<https://nuria.example/mail-preferences/c.{'a' * 22}.reminders.{'0' * 32}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
+        await sendgrid(sendgrid_server).send(make_mail(headers=headers))
+        assert sendgrid_server.account(KEY).sent[0]["headers"] == headers
 
     async def test_a_mail_with_the_least(self, sendgrid_server: SendGridServer) -> None:
         await sendgrid(sendgrid_server).send(make_mail(html="", reply_to=None, headers={}, attachments=()))
@@ -164,6 +172,30 @@ class TestWhatGoesWrong:
         assert kind is MailUnavailableError
         assert str(status) in reason
         assert sendgrid_server.account(KEY).sent == []
+
+    @pytest.mark.parametrize(
+        ("reset", "delay"),
+        [
+            (90, 90.0),
+            (-5, 1.0),
+            (0.25, 1.0),
+            (86_400, 3600.0),
+            ("soon", None),
+            ("nan", None),
+            ("inf", None),
+            (None, None),
+        ],
+    )
+    async def test_when_it_takes_mails_again_is_believed_within_bounds(
+        self, sendgrid_server: SendGridServer, reset: float | str | None, delay: float | None
+    ) -> None:
+        now = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
+        said = str(now.timestamp() + reset) if isinstance(reset, int | float) else reset
+        headers = {"X-RateLimit-Reset": said} if said is not None else {}
+        sendgrid_server.faults.answer(429, SEND, headers=headers)
+        with clock.at(now), pytest.raises(MailUnavailableError) as caught:
+            await sendgrid(sendgrid_server).send(make_mail())
+        assert caught.value.delay_seconds == delay
 
     async def test_a_dropped_connection(self, sendgrid_server: SendGridServer) -> None:
         sendgrid_server.faults.drop(SEND)

@@ -75,6 +75,20 @@ class TestWhatArrives:
         assert dict(attached["Content-Type"].params) == {"method": "REQUEST", "charset": "utf-8"}
         assert attached.get_content_disposition() == "attachment"
 
+    async def test_how_to_switch_it_off_is_one_line_that_programs_can_read(self) -> None:
+        value = f"<https://nuria.example/mail-preferences/c.{'a' * 22}.reminders.{'0' * 32}>"
+        headers = {"List-Unsubscribe": value, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        async with mail_server() as server:
+            await smtp(server).send(make_mail(headers=headers))
+            for wrong in ("<https://a>\r\nBcc: eve@example.com", "<https://ñ>", ""):
+                kind, _reason = await refusal(smtp(server), make_mail(headers={"List-Unsubscribe": wrong}))
+                assert kind is MailRejectedError
+        [content], [message] = server.contents, server.messages
+        for name, given in headers.items():
+            assert f"{name}: {given}".encode() in content.splitlines()
+            assert message[name] == given
+        assert not message.defects
+
     async def test_a_mail_with_the_least(self) -> None:
         async with mail_server() as server:
             await smtp(server).send(make_mail(html="", reply_to=None, headers={}, attachments=(), sender_name=""))

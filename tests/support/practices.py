@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import update
+
 from tenants.accounts.models import AccountKind, Client, Staff, StaffRole
 from tenants.accounts.services.sign_ins import audience, authenticate_staff, start_session
 from tenants.accounts.services.staff_accounts import make_staff
 from tenants.privacy.service import record_consent
 from tenants.provisioning.service import NewOwner, NewTenant, provision_tenant
 from tenants.registry.service import to_context
+from tenants.settings.models import PracticeSettings
 from tests.support.practice_pool import Kind, PracticePool
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
@@ -50,15 +53,19 @@ async def make_practice(
     timezone: str = "Europe/Madrid",
     locale: str = "es",
     currency: str = "EUR",
+    is_quiet_at_night: bool = False,
 ) -> TenantContext:
-    """A fresh practice, made as operators make one, or one that is as it was when it had been made so."""
+    """A fresh practice, made as operators make one, or one that is as it was when it had been made so.
+
+    Without quiet hours, unless they are asked for: what is tested must not depend on the hour at which it is.
+    """
     pool = _pool_for(runtime, slug)
     settings = runtime.settings
     # A test that plays with time gets one that was made at that very time.
     time = clock.now()
     played = time if abs(time - datetime.now(UTC)) > timedelta(minutes=1) else None
     kind: Kind = (
-        *(timezone, locale, currency, played),
+        *(timezone, locale, currency, is_quiet_at_night, played),
         *(settings.base_domain, settings.hold_minutes, settings.sandbox.enabled),
     )
     if pool and (used := pool.take(kind)):
@@ -76,6 +83,9 @@ async def make_practice(
     async with runtime.database.platform() as session:
         tenant, _ = await provision_tenant(session, settings, new)
         made = to_context(tenant, f"{slug}.{settings.base_domain}")
+    if not is_quiet_at_night:
+        async with runtime.database.tenant(made) as practice_session:
+            await practice_session.execute(update(PracticeSettings).values(quiet_from=None, quiet_until=None))
     if pool:
         pool.lend(kind, made)
     return made

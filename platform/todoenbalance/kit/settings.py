@@ -361,6 +361,8 @@ class Settings(BaseSettings):
                 raise ValueError("sandbox.enabled: the sandbox provider is refused in production")
             if self.mail.adapter == "mailbox":
                 raise ValueError("mail.adapter: the development mailbox is refused in production")
+            if self.mail.sender_address.rpartition(".")[2] == "example":  # RFC 2606: nobody's, ever
+                raise ValueError("mail.sender_address: the default is nobody's, and refused in production")
             if self.providers.sendgrid.base not in SENDGRID_BASES:
                 raise ValueError("providers.sendgrid.api_base: no other server in a provider's place in production")
             if self.mail.adapter == "smtp" and self.mail.smtp.security is SmtpSecurity.NONE:
