@@ -14,9 +14,9 @@ from notifications.adapters import mail_port
 from notifications.events import NOTIFICATION_SEND
 from notifications.formats import language_of
 from notifications.models import EmailLog, EmailStatus
+from notifications.overrides.sending import render_for_reader
 from notifications.port import Attachment, Mail, MailPort, MailRejectedError, MailUnavailableError
 from notifications.recipients import Reader, Recipient, RecipientKind, find_contact_address, find_reader
-from notifications.rendering import render_mail
 from notifications.repository import EmailLogRepository
 from notifications.tracking.service import is_suppressed
 from tenants.registry.models import TenantStatus
@@ -219,7 +219,7 @@ async def _assemble(
     sender = runtime.settings.mail
     reply_to = await find_contact_address(session)
     values = {"first_name": reader.first_name, "can_reply": reply_to is not None} | composed.values
-    rendered = render_mail(composed.template or kind, reader.locale, session.tenant.name, values)
+    rendered = await render_for_reader(session, kind, composed.template, reader.locale, values)
     return Mail(
         id=message_id,
         to=reader.address,

@@ -9,6 +9,7 @@ from billing.payments import models as payments
 from billing.platform_fees import models as platform_fees
 from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
+from notifications.overrides import models as mail_templates
 from notifications.tracking import models as mail_tracking
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -40,6 +41,7 @@ MODULES = (
     idempotency,
     inbox,
     notifications,
+    mail_templates,
     mail_tracking,
     operators,
     outbox,

@@ -62,8 +62,24 @@ CALENDAR = Policy(
     "300/minute;6000/hour",
     "30/minute;300/hour",
 )
+TEMPLATE_PREVIEW = Policy("template_preview", "Previews of a practice's own mails", per_account="120/minute;2000/hour")
+TEMPLATE_TEST = Policy("template_test", "Tests of them mailed to oneself", per_account="5/minute;20/hour")
 
-POLICIES = (LOGIN, SECOND_FACTOR, REGISTER, MAIL, LINK, OAUTH, BOOKING, DISCOUNT, PAYMENT, AVAILABILITY, CALENDAR)
+POLICIES = (
+    LOGIN,
+    SECOND_FACTOR,
+    REGISTER,
+    MAIL,
+    LINK,
+    OAUTH,
+    BOOKING,
+    DISCOUNT,
+    PAYMENT,
+    AVAILABILITY,
+    CALENDAR,
+    TEMPLATE_PREVIEW,
+    TEMPLATE_TEST,
+)
 """All of them; the docs show this table."""
 
 

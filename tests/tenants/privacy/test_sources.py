@@ -20,6 +20,7 @@ NOT_ABOUT_CLIENTS = {
     "practice_settings", "staff", "totp_authenticators", "recovery_codes", "passkeys", "social_provider_accounts",
     "recurring_blocked_time_slots", "external_calendars", "external_busy_times", "group_sessions", "payment_accounts",
     "reconciliations", "issuer_profiles", "tax_rates", "document_series", "packages", "discount_codes",
+    "mail_templates", "mail_template_tests",
 }  # fmt: skip
 
 
