@@ -6,7 +6,7 @@ from typing import Self
 DEFAULT_COLOUR = "#1f6f54"
 _READABLE = 4.5
 """The least contrast of text and ground (WCAG 2.2, 1.4.3)."""
-_WHITE, _INK, _DARK_CARD = "#ffffff", "#14201b", "#1b2621"
+_WHITE, _BLACK, _DARK_CARD = "#ffffff", "#000000", "#1b2621"
 _STEPS = 20
 
 
@@ -21,12 +21,12 @@ class Look:
 
     @classmethod
     def of(cls, colour: str | None) -> Self:
-        """From a colour like ``#1f6f54``; None is the house's own."""
+        """From a colour like ``#1f6f54``; None is the house's own. On any colour black or white reaches 4.58."""
         accent = (colour or DEFAULT_COLOUR).lower()
         return cls(
             accent=accent,
-            on_accent=max((_WHITE, _INK), key=lambda ink: contrast(accent, ink)),
-            text=_towards(accent, "#000000", ground=_WHITE),
+            on_accent=max((_WHITE, _BLACK), key=lambda ink: contrast(accent, ink)),
+            text=_towards(accent, _BLACK, ground=_WHITE),
             dark_text=_towards(accent, _WHITE, ground=_DARK_CARD),
         )
 

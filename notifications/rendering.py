@@ -73,7 +73,7 @@ def render_mail(
 def frame(subject: str, text: str, html: Markup, values: dict[str, Any], look: Look) -> Rendered:
     """Subject and bodies in the two layouts. ``values`` has the mail's values, ``practice_name`` and ``language``."""
     # One line and no control characters: what a person named something must not become a header.
-    subject = "".join(c for c in " ".join(subject.split()) if c.isprintable())[:SUBJECT_LIMIT]
+    subject = "".join(c for c in " ".join(subject.split()) if c.isprintable())[:SUBJECT_LIMIT].strip()
     given = values | {"subject": subject, "look": look, "preheader": _preheader(text)}
     plain = _text.get_template("layout.txt.jinja").render(given | {"body": text})
     page = _html.get_template("layout.html.jinja").render(given | {"body": html})
