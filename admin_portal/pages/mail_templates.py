@@ -17,7 +17,7 @@ from tenants.accounts.permissions import Permission
 from tenants.accounts.services import audit, staff_accounts
 from todoenbalance.kit.database import give_connection_back
 from todoenbalance.kit.errors import ProblemError
-from todoenbalance.kit.pages.forms import Form
+from todoenbalance.kit.pages.forms import Form, FormRefusedError
 from todoenbalance.kit.pages.redirects import SeeOtherError, see_other
 from todoenbalance.kit.ratelimit import TEMPLATE_PREVIEW, TEMPLATE_TEST, Policy
 from todoenbalance.kit.web.context import context_of
@@ -202,6 +202,7 @@ async def _render(
             known = form.errors.get(trouble.part)
             sentence = trouble.sentence(page.locale)
             form.errors[trouble.part] = f"{known} {sentence}" if known else sentence
+        problem = FormRefusedError()  # beside the fields all is said
     if problem is not None:
         return page.render_refused("mail_template.html", form, problem, **values)
     return page.render("mail_template.html", status=403 if is_stale else 200, form=form, **values)

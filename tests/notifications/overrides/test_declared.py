@@ -24,6 +24,7 @@ from notifications.service import Composer, Notice, composed_kinds
 from scheduling.appointments import fee_mails, mails, request_mails, series_mails
 from scheduling.appointments.events import FEE_KIND
 from scheduling.appointments.models import Appointment
+from scheduling.waitlist import mail_kinds
 from scheduling.waitlist import mails as waitlist_mails
 from scheduling.waitlist.models import WaitlistEntry
 from tenants.accounts.models import Dependant
@@ -55,10 +56,10 @@ COMPOSERS: Mapping[str, Composer] = {
     series_mails.SERIES: series_mails.compose_series,
     fee_mails.FEE_OWED: fee_mails.compose_fee_owed,
     fee_mails.FEE_CHARGED: fee_mails.compose_fee_charged,
-    waitlist_mails.JOINED: waitlist_mails.compose_joined,
-    waitlist_mails.OFFERED: waitlist_mails.compose_offered,
-    waitlist_mails.LAPSED: waitlist_mails.compose_lapsed,
-    waitlist_mails.OVER: waitlist_mails.compose_over,
+    mail_kinds.JOINED: waitlist_mails.compose_joined,
+    mail_kinds.OFFERED: waitlist_mails.compose_offered,
+    mail_kinds.LAPSED: waitlist_mails.compose_lapsed,
+    mail_kinds.OVER: waitlist_mails.compose_over,
     package_mails.BOUGHT: package_mails.compose_bought,
     package_mails.EXPIRING: package_mails.compose_expiring,
     refund_mails.REFUND_SETTLED: refund_mails.compose_settled,
@@ -220,15 +221,15 @@ async def charge_fee(session: TenantSession, row: Appointment) -> None:
 
 async def check_waiting(session: TenantSession, composing: Composing, entry_id: UUID, offered_id: UUID) -> None:
     waiting = (await session.scalars(select(WaitlistEntry).where(WaitlistEntry.id == entry_id))).one()
-    for kind in (waitlist_mails.JOINED, waitlist_mails.LAPSED):
+    for kind in (mail_kinds.JOINED, mail_kinds.LAPSED):
         await composing.check(kind, waiting.id, waiting.client_id, waiting.offers)
     offered = await session.get_one(Appointment, offered_id)
     offered.status, offered.hold_kind, offered.hold_expires_at = "held", "offer", clock.now() + timedelta(hours=1)
     offered.client_id = waiting.client_id
     waiting.status, waiting.appointment_id = "offered", offered.id
-    await composing.check(waitlist_mails.OFFERED, offered.id, waiting.client_id)
+    await composing.check(mail_kinds.OFFERED, offered.id, waiting.client_id)
     waiting.status, waiting.appointment_id = "over", None
-    await composing.check(waitlist_mails.OVER, waiting.id, waiting.client_id)
+    await composing.check(mail_kinds.OVER, waiting.id, waiting.client_id)
 
 
 def test_the_document_lists_every_variable() -> None:

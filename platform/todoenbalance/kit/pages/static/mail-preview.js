@@ -18,5 +18,7 @@
     window.clearTimeout(timer);
     timer = window.setTimeout(show, PAUSE_MS);
   });
+  // What came back with errors is shown as it was typed, not as it was saved.
+  if (form.querySelector(".has-error")) show();
   for (const view of document.querySelectorAll("input[name=view]")) view.addEventListener("change", show);
 })();
