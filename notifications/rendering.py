@@ -25,6 +25,8 @@ __all__ = ["Rendered", "builtin_source", "frame", "linked", "register_templates"
 SUBJECT_LIMIT = 250
 _PREHEADER_LIMIT = 110
 _GREETING_LIMIT = 60
+_FOOTER: dict[str, Any] = {"can_reply": False, "preferences_url": None}
+"""What the layouts' footers ask for, where whoever renders says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def frame(subject: str, text: str, html: Markup, values: dict[str, Any], look: L
     """Subject and bodies in the two layouts. ``values`` has the mail's values, ``practice_name`` and ``language``."""
     # One line and no control characters: what a person named something must not become a header.
     subject = "".join(c for c in " ".join(subject.split()) if c.isprintable())[:SUBJECT_LIMIT].strip()
-    given = values | {"subject": subject, "look": look, "preheader": _preheader(text)}
+    given = _FOOTER | values | {"subject": subject, "look": look, "preheader": _preheader(text)}
     plain = _text.get_template("layout.txt.jinja").render(given | {"body": text})
     page = _html.get_template("layout.html.jinja").render(given | {"body": html})
     return Rendered(subject, re.sub(r"\n{3,}", "\n\n", plain).strip() + "\n", page)
