@@ -6,11 +6,12 @@ from uuid import UUID
 from notifications.catalogue import MailKind
 from notifications.composing import ComposedMail
 from notifications.formats import language_of
+from notifications.overrides.sending import render_for_reader
 from notifications.port import Mail
 from notifications.preferences.links import preferences_url
 from notifications.preferences.service import Account
 from notifications.recipients import Reader, RecipientKind, find_contact_address
-from notifications.rendering import Rendered, render_mail
+from notifications.rendering import Rendered
 from tenants.accounts.models import AccountKind
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime
@@ -41,7 +42,7 @@ async def render(
         "can_reply": await find_contact_address(session) is not None,
         "preferences_url": find_preferences_url(session, runtime, row, reader),
     }
-    return render_mail(composed.template or row.kind, reader.locale, session.tenant.name, given | composed.values)
+    return await render_for_reader(session, row.kind, composed.template, reader.locale, given | composed.values)
 
 
 async def assemble(

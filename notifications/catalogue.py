@@ -175,6 +175,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("group_session_planned_practice", _S, _BOOKINGS, "a colleague planned a session for the reader", "otra persona del equipo te planifica una sesión", can_wait=True, in_digest=True),
     _copy("group_session_moved_practice", "a session was moved", "se cambia una sesión"),
     _copy("group_session_cancelled_practice", "a session was cancelled", "se cancela una sesión"),
+    MailKind("mail_template_test", _S, _PRACTICE, "the reader sends themselves a test of the practice's own words", "te envías una prueba de un texto propio de la consulta"),
     MailKind("staff_digest", _S, _BOOKINGS, "once a day, for those who asked for it", "una vez al día, para quien lo pide"),
     # ---- to the practice: money
     _copy("refund_settled_practice", "money went back without staff's doing", "se devuelve dinero sin intervención del equipo", topic=_PAYMENTS),

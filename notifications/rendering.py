@@ -1,33 +1,32 @@
 """From a template to a mail. One template makes both bodies, so text and HTML always say the same.
 
 A template is ``<language>/<name>.jinja`` in a folder that its feature registered. It has two blocks,
-``subject`` and ``body``; the body is made of four things that each body format draws in its own way:
-``{% filter p %}…{% endfilter %}``, ``facts([(label, value), …])``, ``button(url, label)`` and ``link(url)``.
+``subject`` and ``body``; the body is made of five things that each body format draws in its own way
+(``notifications.blocks``): ``{% filter p %}…{% endfilter %}``, ``facts([(label, value), …])``,
+``button(url, label)``, ``links([(label, url), …])`` and ``link(url)``.
 """
 
 import re
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from notifications import blocks
+from notifications.blocks import linked
 from notifications.formats import language_of
+from notifications.look import Look
+
+__all__ = ["Rendered", "builtin_source", "frame", "linked", "register_templates", "render_mail", "render_page"]
 
 SUBJECT_LIMIT = 250
-_TEXT_WIDTH = 76
-_P = "margin:0 0 16px;font-size:16px;line-height:24px;color:#1f2933;"
-_LABEL = "padding:6px 16px 6px 0;font-size:15px;line-height:22px;color:#52606d;vertical-align:top;white-space:nowrap;"
-_VALUE = "padding:6px 0;font-size:15px;line-height:22px;color:#1f2933;font-weight:bold;vertical-align:top;"
-_BUTTON = (
-    "display:inline-block;padding:12px 24px;border-radius:6px;background-color:#1f6f54;color:#ffffff;"
-    "font-size:16px;line-height:24px;font-weight:bold;text-decoration:none;"
-)
-_TABLE = "margin:0 0 16px;border-collapse:collapse;"
-_LINK = "color:#1f6f54;word-break:break-all;"
+_PREHEADER_LIMIT = 110
+_GREETING_LIMIT = 60
+_FOOTER: dict[str, Any] = {"can_reply": False, "preferences_url": None}
+"""What the layouts' footers ask for, where whoever renders says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,17 @@ def register_templates(folder: Path) -> None:
         _loader.searchpath.append(str(folder))
 
 
-def render_mail(name: str, locale: str, practice_name: str, values: dict[str, Any]) -> Rendered:
-    """The mail called ``name`` in the language of ``locale``.
+def builtin_source(name: str, language: str) -> tuple[str, str]:
+    """What stands between the tags of the two blocks, subject and body. Raises ``jinja2.TemplateNotFound``."""
+    source, _path, _is_current = _loader.get_source(_text, f"{language}/{name}.jinja")
+    found = dict(re.findall(r"{% block (subject|body) %}\n?(.*?){% endblock %}", source, re.DOTALL))
+    return found["subject"], found["body"]
+
+
+def render_mail(
+    name: str, locale: str, practice_name: str, values: dict[str, Any], colour: str | None = None
+) -> Rendered:
+    """The mail called ``name`` in the language of ``locale``; ``colour`` is the practice's own, like ``#1f6f54``.
 
     Raises ``jinja2.UndefinedError`` for a value that the template needs and ``values`` has not, and
     ``jinja2.TemplateNotFound``.
@@ -57,14 +65,21 @@ def render_mail(name: str, locale: str, practice_name: str, values: dict[str, An
     language = language_of(locale)
     path = f"{language}/{name}.jinja"
     given = values | {"practice_name": practice_name, "language": language}
+    look = Look.of(colour)
+    with blocks.drawn_with(look):
+        subject, text = _block(_text, path, "subject", given), _block(_text, path, "body", given)
+        html = Markup(_block(_html, path, "body", given))  # noqa: S704 - escaped by its own environment
+    return frame(subject, text, html, given, look)
+
+
+def frame(subject: str, text: str, html: Markup, values: dict[str, Any], look: Look) -> Rendered:
+    """Subject and bodies in the two layouts. ``values`` has the mail's values, ``practice_name`` and ``language``."""
     # One line and no control characters: what a person named something must not become a header.
-    subject = " ".join(_block(_text, path, "subject", given).split())
-    subject = "".join(c for c in subject if c.isprintable())[:SUBJECT_LIMIT]
-    text = _text.get_template("layout.txt.jinja").render(given | {"body": _block(_text, path, "body", given)})
-    html = _html.get_template("layout.html.jinja").render(
-        given | {"subject": subject, "body": Markup(_block(_html, path, "body", given))}  # noqa: S704 - escaped by its own environment
-    )
-    return Rendered(subject, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html)
+    subject = "".join(c for c in " ".join(subject.split()) if c.isprintable())[:SUBJECT_LIMIT].strip()
+    given = _FOOTER | values | {"subject": subject, "look": look, "preheader": _preheader(text)}
+    plain = _text.get_template("layout.txt.jinja").render(given | {"body": text})
+    page = _html.get_template("layout.html.jinja").render(given | {"body": html})
+    return Rendered(subject, re.sub(r"\n{3,}", "\n\n", plain).strip() + "\n", page)
 
 
 def render_page(name: str, values: dict[str, Any]) -> str:
@@ -72,9 +87,40 @@ def render_page(name: str, values: dict[str, Any]) -> str:
     return _html.get_template(name).render(values)
 
 
+def render_expression(expression: str, values: dict[str, Any], *, html: bool) -> str:
+    """A call of our own templates' macros (``appointment_facts.for_client(…)``), whose file has the macro's name."""
+    module = expression.partition(".")[0]
+    source = f'{{% import language ~ "/{module}.jinja" as {module} %}}{{{{ {expression} }}}}'
+    environment = _html if html else _text
+    return environment.from_string(source).render(values)
+
+
+def _preheader(text: str) -> str:
+    """The sentence that a list of mails shows beside the subject: the first one after the greeting."""
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
+    said = [part for part in paragraphs if part]
+    if len(said) > 1 and len(said[0]) < _GREETING_LIMIT and said[0].endswith((":", ",")):
+        said = said[1:]
+    first = said[0] if said else ""
+    return first if len(first) <= _PREHEADER_LIMIT else first[:_PREHEADER_LIMIT].rpartition(" ")[0] + "…"
+
+
 def _block(environment: ImmutableSandboxedEnvironment, path: str, block: str, values: dict[str, Any]) -> str:
     template = environment.get_template(path)
     return "".join(template.blocks[block](template.new_context(values)))
+
+
+def install_blocks(environment: ImmutableSandboxedEnvironment, *, html: bool) -> None:
+    """Give an environment what bodies are built of."""
+    environment.globals["facts"] = blocks.html_facts if html else blocks.text_facts
+    environment.globals["button"] = blocks.html_button if html else blocks.text_button
+    environment.globals["links"] = blocks.html_links if html else blocks.text_links
+    environment.globals["link"] = blocks.html_link if html else str
+
+
+def paragraph_filter(*, html: bool) -> Any:
+    """The ``p`` of a body's format."""
+    return blocks.html_paragraph if html else blocks.text_paragraph
 
 
 def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
@@ -85,55 +131,10 @@ def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["p"] = _html_paragraph if html else _text_paragraph
+    made.filters["p"] = paragraph_filter(html=html)
     made.filters["linked"] = linked
-    made.globals["facts"] = _html_facts if html else _text_facts
-    made.globals["button"] = _html_button if html else _text_button
-    made.globals["link"] = _html_link if html else str
+    install_blocks(made, html=html)
     return made
-
-
-def _text_paragraph(content: str) -> str:
-    return "\n" + textwrap.fill(content, _TEXT_WIDTH, break_long_words=False, break_on_hyphens=False) + "\n\n"
-
-
-def _text_facts(rows: list[tuple[str, str | None]]) -> str:
-    return "\n" + "".join(f"{label}: {value}\n" for label, value in rows if value) + "\n"
-
-
-def _text_button(url: str, label: str) -> str:
-    return f"\n{label}:\n{url}\n\n"
-
-
-def _html_paragraph(content: str) -> Markup:
-    return Markup('<p style="{}">{}</p>\n').format(_P, escape(content.strip()))
-
-
-def _html_facts(rows: list[tuple[str, str | None]]) -> Markup:
-    row = Markup('<tr><th scope="row" align="left" style="{}font-weight:normal;">{}</th><td style="{}">{}</td></tr>\n')
-    lines = Markup("").join(row.format(_LABEL, label, _VALUE, value) for label, value in rows if value)
-    return Markup('<table cellpadding="0" cellspacing="0" border="0" style="{}">\n{}</table>\n').format(_TABLE, lines)
-
-
-def _html_button(url: str, label: str) -> Markup:
-    return Markup('<p style="margin:24px 0;"><a href="{}" style="{}">{}</a></p>\n').format(url, _BUTTON, label)
-
-
-def _html_link(url: str) -> Markup:
-    """A link for an address that people typed in; anything but a web address stays text."""
-    if not url.lower().startswith(("https://", "http://")):
-        return escape(url)
-    return Markup('<a href="{}" style="{}">{}</a>').format(url, _LINK, url)
-
-
-def linked(content: str) -> Markup:
-    """Plain text with its web addresses as links, escaped, for showing a text body on a page."""
-    parts = re.split(r"(https?://[^\s<>\"]+)", content)
-    pieces = [
-        Markup('<a href="{}">{}</a>').format(part, part) if index % 2 else escape(part)
-        for index, part in enumerate(parts)
-    ]
-    return Markup("").join(pieces)
 
 
 _text = _environment(html=False)

@@ -58,6 +58,7 @@ _NAVIGATION = (
     ("/admin/documents", _("Invoices"), Permission.VIEW_DOCUMENTS),
     ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
     ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),
+    ("/admin/mails", _("Mails"), Permission.MANAGE_SETTINGS),
     ("/admin/plan", _("Plan and invoices"), Permission.MANAGE_PLAN),
     ("/admin/audit", _("Who did what"), Permission.VIEW_AUDIT),
 )

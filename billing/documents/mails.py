@@ -6,7 +6,7 @@ from uuid import UUID
 
 from billing.documents import words
 from billing.documents.models import DocumentKind
-from billing.documents.rendering.view import day_text, money
+from billing.documents.rendering.view import day_text
 from billing.documents.repository import DocumentRepository
 from billing.documents.services.correcting import get_document
 from notifications.formats import language_of
@@ -14,6 +14,7 @@ from notifications.recipients import Recipient
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.money import Money
 from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 
@@ -32,7 +33,7 @@ async def compose_issued(session: TenantSession, runtime: Runtime, notice: Notic
             "title": words.say(words.TITLES[document.kind], language),
             "number": document.number,
             "day": day_text(document.issued_on, language),
-            "amount": money(document.total_minor, document.currency, language),
+            "amount": Money(document.total_minor, document.currency).format(notice.reader.locale),
             "corrects": related.number if related is not None else "",
             "url": runtime.settings.practice_url(session.tenant.slug, DOCUMENT_PATH),
         }

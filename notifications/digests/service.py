@@ -26,7 +26,7 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime
 
 STAFF_DIGEST = "staff_digest"
-PREFERENCES_PATH = "/admin/mails"
+PREFERENCES_PATH = "/admin/my-mails"
 """Where staff choose what they get, and when."""
 
 

@@ -10,6 +10,7 @@ from billing.platform_fees import models as platform_fees
 from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
 from notifications.digests import models as mail_digests
+from notifications.overrides import models as mail_templates
 from notifications.preferences import models as mail_preferences
 from notifications.tracking import models as mail_tracking
 from scheduling.appointments import models as appointments
@@ -44,6 +45,7 @@ MODULES = (
     notifications,
     mail_digests,
     mail_preferences,
+    mail_templates,
     mail_tracking,
     operators,
     outbox,

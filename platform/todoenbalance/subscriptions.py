@@ -15,6 +15,7 @@ from billing.documents import events as documents
 from billing.documents import mails as document_mails
 from billing.documents import tasks as document_tasks
 from billing.documents.personal_data import DocumentData
+from billing.mail_variables import register_billing_variables
 from billing.packages import events as packages
 from billing.packages import mails as package_mails
 from billing.packages import tasks as package_tasks
@@ -40,6 +41,8 @@ from notifications import tasks as notifications
 from notifications.account_mails import register_account_mails
 from notifications.digests.service import register_digest_mail
 from notifications.events import NOTIFICATION_SEND
+from notifications.overrides.account_variables import register_account_variables
+from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
 from notifications.retention import MAIL_LOG, MAIL_SUPPRESSIONS
 from notifications.service import send_notification
@@ -58,6 +61,7 @@ from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
 from scheduling.group_sessions import events as group_sessions
 from scheduling.group_sessions import mails as session_mails
+from scheduling.mail_variables import register_scheduling_variables
 from scheduling.waitlist import tasks as waitlist
 from scheduling.waitlist.events import WAITLIST_SWEEP
 from scheduling.waitlist.mails import register_waitlist_mails
@@ -196,6 +200,10 @@ def register_composers() -> None:
     document_mails.register_document_mails()
     register_appointment_describers()
     register_waitlist_mails()
+    register_test_mail()
+    register_account_variables()
+    register_scheduling_variables()
+    register_billing_variables()
 
 
 def register_payable_kinds() -> None:
@@ -213,6 +221,7 @@ def register_personal_data_sources() -> None:
     """
     register_retention(MAIL_LOG)
     register_retention(MAIL_SUPPRESSIONS)
+    register_retention(TESTS)
     register_retention(ENDED_FEEDS)
     register_retention(ENDED_LINKS)
     register_retention(ENDED_ENTRIES)

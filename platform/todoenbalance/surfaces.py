@@ -14,6 +14,7 @@ from admin_portal import (
     external_calendars,
     group_sessions,
     holidays,
+    mail_templates,
     people,
     practice_settings,
     practitioners,
@@ -150,6 +151,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_documents.router,
         staff_documents.profiles_router,
         staff_waitlist.router,
+        mail_templates.router,
         records.router,
     ):
         admin.include_router(router)

@@ -123,6 +123,17 @@ def client_limited(policy: Policy) -> Callable[..., Awaitable[None]]:
     return check
 
 
+def staff_limited(policy: Policy) -> Callable[..., Awaitable[None]]:
+    """A dependency: count the request by the member of staff who is calling (else 429)."""
+
+    async def check(staff: CurrentStaff, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep) -> None:
+        await give_connection_back(session)
+        await limit_account(runtime, context, policy, str(staff.id))
+
+    check.rate_limit = policy  # type: ignore[attr-defined]  # read by kit.web.contract
+    return check
+
+
 def staff_who_may(permission: Permission, *, fresh: bool = False) -> Callable[..., Awaitable[Staff]]:
     """A dependency: the calling member of staff, if their role has ``permission`` (else 403).
 

@@ -109,6 +109,11 @@ class AccountRepository:
         keys = [StaffAuditEntry.id]
         return await paginate(self._session, select(StaffAuditEntry), keys, limit=limit, cursor=cursor, descending=True)
 
+    async def actions_on(self, subject_id: UUID, limit: int) -> Sequence[StaffAuditEntry]:
+        """What was done to one thing, newest first."""
+        statement = select(StaffAuditEntry).where(StaffAuditEntry.subject_id == subject_id)
+        return (await self._session.scalars(statement.order_by(StaffAuditEntry.id.desc()).limit(limit))).all()
+
     async def count_clients(self) -> int:
         """How many clients the practice has, without those who were erased."""
         statement = select(func.count()).select_from(Client).where(Client.erased_at.is_(None))

@@ -109,6 +109,12 @@ POST   /api/v1/admin/group-sessions/{session_id}/reschedule                     
 GET    /api/v1/admin/holidays                                                      staff
 GET    /api/v1/admin/mail-suppressions                                             OMR
 POST   /api/v1/admin/mail-suppressions/{suppression_id}/lift                       OMR
+GET    /api/v1/admin/mail-templates                                                O
+GET    /api/v1/admin/mail-templates/{kind}/{language}                              O
+PUT    /api/v1/admin/mail-templates/{kind}/{language}                              O fresh
+DELETE /api/v1/admin/mail-templates/{kind}/{language}                              O fresh
+POST   /api/v1/admin/mail-templates/{kind}/{language}/preview                      O
+POST   /api/v1/admin/mail-templates/{kind}/{language}/test                         O fresh
 GET    /api/v1/admin/payment-accounts                                              O
 PUT    /api/v1/admin/payment-accounts/paypal                                       O fresh
 POST   /api/v1/admin/payment-accounts/stripe/connect                               O fresh

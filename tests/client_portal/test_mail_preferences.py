@@ -203,12 +203,12 @@ class TestStaff:
         staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
         browser = http(practice, headers=HTML)
         await sign_in_at(browser, "/admin/sign-in", staff.email, PASSWORD)
-        assert 'href="/admin/mails"' in (await browser.get("/admin")).text
-        page = await browser.get("/admin/mails")
+        assert 'href="/admin/my-mails"' in (await browser.get("/admin")).text
+        page = await browser.get("/admin/my-mails")
         assert_sober(page)
-        saved = await submit(browser, page, "/admin/mails", delivery="daily", digest_at="19:15", topics=["payments"])
+        saved = await submit(browser, page, "/admin/my-mails", delivery="daily", digest_at="19:15", topics=["payments"])
         assert saved.status_code == 303
-        wrong = await submit(browser, page, "/admin/mails", delivery="daily", digest_at="25:99")
+        wrong = await submit(browser, page, "/admin/my-mails", delivery="daily", digest_at="25:99")
         assert wrong.status_code == 422
         api = http(practice, headers=staff.headers)
         own = "/api/v1/admin/auth/mail-preferences"

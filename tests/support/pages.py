@@ -132,7 +132,8 @@ def assert_sober(page: httpx.Response) -> None:
     assert not re.search(r"<[^>]+\son\w+=", page.text)
     assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page.text))
     assert all(
-        address.startswith("/static/") for address in re.findall(r'(?:src|<link rel="[^"]*" href)="([^"]+)"', page.text)
+        address.startswith("/static/")
+        for address in re.findall(r'(?:<(?!iframe)[^>]*\ssrc|<link rel="[^"]*" href)="([^"]+)"', page.text)
     )
     assert re.search(r'<html lang="(es|en)">', page.text)
     assert page.text.count("<h1") == 1

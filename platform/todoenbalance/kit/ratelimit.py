@@ -64,6 +64,8 @@ CALENDAR = Policy(
 )
 # Mail programs' servers press the button for many readers from few addresses, and its tokens are beyond guessing.
 MAIL_CHOICES = Policy("mail_choices", "Choices of mails made by a mailed link", "300/minute;6000/hour")
+TEMPLATE_PREVIEW = Policy("template_preview", "Previews of a practice's own mails", per_account="120/minute;2000/hour")
+TEMPLATE_TEST = Policy("template_test", "Tests of them mailed to oneself", per_account="5/minute;20/hour")
 
 POLICIES = (
     LOGIN,
@@ -78,6 +80,8 @@ POLICIES = (
     AVAILABILITY,
     CALENDAR,
     MAIL_CHOICES,
+    TEMPLATE_PREVIEW,
+    TEMPLATE_TEST,
 )
 """All of them; the docs show this table."""
 

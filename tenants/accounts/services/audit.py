@@ -1,5 +1,6 @@
 """The practice's audit trail: what staff did with money, accounts and settings."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,11 @@ async def list_staff_actions(
 ) -> tuple[list[StaffAuditEntry], str | None]:
     """A page of the audit trail, newest first."""
     return await AccountRepository(session).page_of_actions(limit=limit, cursor=cursor)
+
+
+async def list_actions_on(session: TenantSession, subject_id: UUID, *, limit: int = 20) -> Sequence[StaffAuditEntry]:
+    """What was done to one thing, newest first."""
+    return await AccountRepository(session).actions_on(subject_id, limit)
 
 
 def describe_change(changes: dict[str, Any]) -> dict[str, Any]:

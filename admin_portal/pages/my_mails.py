@@ -32,7 +32,7 @@ async def show_mails(page: SignedIn, saved: Annotated[str, Query(max_length=5)] 
 
 async def _render(page: StaffPage, form: Form, *, is_saved: bool = False, status: int = 200) -> Response:
     return page.render(
-        "mails.html",
+        "my_mails.html",
         status=status,
         form=form,
         choices=await read_choices(page.session, Account(AccountKind.STAFF, page.staff.id)),
