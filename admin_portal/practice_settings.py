@@ -24,7 +24,7 @@ from todoenbalance.kit.web.problems import responses
 router = APIRouter(prefix="/settings", tags=["staff: settings"])
 SettingsKeeper = Annotated[Staff, Depends(staff_who_may(Permission.MANAGE_SETTINGS, fresh=True))]
 
-_MAY_BE_EMPTY = ("contact_email", "privacy_policy_url", "holidays_country", "holidays_region")
+_MAY_BE_EMPTY = ("contact_email", "privacy_policy_url", "holidays_country", "holidays_region", "reminder_minutes")
 
 
 @router.get("", response_model=SettingsRead)

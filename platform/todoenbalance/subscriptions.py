@@ -43,10 +43,11 @@ from notifications.personal_data import MailData
 from notifications.retention import MAIL_LOG, MAIL_SUPPRESSIONS
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
-from scheduling.appointments import fee_mails, request_mails, series_mails
+from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
+from scheduling.catalogue import events as catalogue
 from scheduling.checkout import no_show_fee_charge
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
@@ -70,6 +71,7 @@ from tenants.privacy import tasks as privacy_tasks
 from tenants.privacy.personal_data import AnswerData, ConsentData
 from tenants.privacy.port import personal_data_sources, register_cancelling, register_personal_data
 from tenants.privacy.retention import register_retention
+from tenants.settings import events as settings
 from tenants.social import events as social
 from tenants.social.personal_data import SocialData
 from todoenbalance.kit.outbox.tasks import PlatformHandler, TenantHandler
@@ -113,7 +115,11 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
     appointments.APPOINTMENT_FEE_OWED: [no_show_fee_charge.on_fee_owed],
     appointments.APPOINTMENT_FEE_CHARGED: [no_show_fee_charge.on_fee_charged],
-    appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
+    appointments.APPOINTMENT_REMINDER: [visit_mails.on_appointment_reminder],
+    appointments.APPOINTMENT_FOLLOW_UP: [visit_mails.on_appointment_follow_up],
+    settings.REMINDER_ADDED: [visit_mails.on_reminder_added],
+    catalogue.SERVICE_REMINDER_ADDED: [visit_mails.on_reminder_added],
+    catalogue.SERVICE_FOLLOW_UP_CHANGED: [visit_mails.on_follow_up_changed],
     group_sessions.GROUP_SESSION_PLANNED: [session_mails.on_session_planned],
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
@@ -184,6 +190,7 @@ def register_composers() -> None:
     request_mails.register_request_mails()
     fee_mails.register_fee_mails()
     series_mails.register_series_mails()
+    visit_mails.register_visit_mails()
     session_mails.register_session_mails()
     register_payment_account_mails()
     register_refund_mails()

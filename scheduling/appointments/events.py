@@ -38,7 +38,11 @@ APPOINTMENT_SERIES_BOOKED = "appointment.series_booked"
 """``{series_id}``: several confirmed appointments, made at once, of which one mail tells."""
 
 APPOINTMENT_REMINDER = "appointment.reminder"
-"""``{appointment_id, version}``, due the practice's ``reminder_hours`` before the start."""
+"""``{appointment_id, version, minutes}``, due so many minutes before the start; rows of an older release lack
+``minutes``."""
+
+APPOINTMENT_FOLLOW_UP = "appointment.follow_up"
+"""``{appointment_id, version, hours}``, due so many hours after the end."""
 
 PAYABLE_KIND = "appointment"
 """What billing knows an appointment as."""
