@@ -64,11 +64,11 @@ async def change_service(session: TenantSession, service_id: UUID, patch: Servic
     reminders, follow_up = await _reminders(session, service), service.follow_up_hours
     for name, value in _columns(session, changes).items():
         setattr(service, name, value)
-    await _tell_of_mails(session, service, set(await _reminders(session, service)) - set(reminders), follow_up)
     if "price" in changes:
         service.currency = session.tenant.currency
     _check_deposit(service)
     await catalogue.flush()
+    await _tell_of_mails(session, service, set(await _reminders(session, service)) - set(reminders), follow_up)
     await _link(session, service.id, patch)
     return await read_service(session, service_id)
 
