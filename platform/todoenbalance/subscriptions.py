@@ -35,7 +35,7 @@ from billing.refunds.mails import on_refund_settled, register_refund_mails
 from billing.refunds.tasks import execute_refund
 from billing.webhooks.events import PROVIDER_EVENT_RECEIVED
 from billing.webhooks.tasks import handle_event, send_sandbox_webhook
-from notifications import credential_mails, second_factor_mails, social_mails
+from notifications import credential_mails, device_mails, second_factor_mails, social_mails
 from notifications import tasks as notifications
 from notifications.account_mails import register_account_mails
 from notifications.events import NOTIFICATION_SEND
@@ -54,6 +54,7 @@ from scheduling.checkout.balance_payable import register_balance_kind
 from scheduling.checkout.describing import register_appointment_describers
 from scheduling.checkout.no_show_fee_payable import register_no_show_fee_kind
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
+from scheduling.external_calendars.mails import register_external_calendar_mails
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
 from scheduling.group_sessions import events as group_sessions
@@ -92,6 +93,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     accounts.CLIENT_MAGIC_LINK_REQUESTED: [credential_mails.on_magic_link_requested],
     accounts.EMAIL_CHANGE_REQUESTED: [credential_mails.on_email_change_requested],
     accounts.EMAIL_CHANGED: [credential_mails.on_email_changed],
+    accounts.NEW_DEVICE: [device_mails.on_new_device],
     social.IDENTITY_CONNECTED: [social_mails.on_identity_connected],
     social.SOCIAL_ACCOUNT_UNCONFIRMED: [social_mails.on_account_unconfirmed],
     social.SOCIAL_ADDRESS_TAKEN: [social_mails.on_address_taken],
@@ -117,6 +119,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_FEE_CHARGED: [no_show_fee_charge.on_fee_charged],
     appointments.APPOINTMENT_REMINDER: [visit_mails.on_appointment_reminder],
     appointments.APPOINTMENT_FOLLOW_UP: [visit_mails.on_appointment_follow_up],
+    appointments.APPOINTMENT_MISSED: [visit_mails.on_appointment_missed],
     settings.REMINDER_ADDED: [visit_mails.on_reminder_added],
     catalogue.SERVICE_REMINDER_ADDED: [visit_mails.on_reminder_added],
     catalogue.SERVICE_FOLLOW_UP_CHANGED: [visit_mails.on_follow_up_changed],
@@ -185,6 +188,7 @@ def register_composers() -> None:
     register_account_mails()
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
+    device_mails.register_device_mails()
     social_mails.register_social_mails()
     appointment_mails.register_appointment_mails()
     request_mails.register_request_mails()
@@ -201,6 +205,7 @@ def register_composers() -> None:
     document_mails.register_document_mails()
     register_appointment_describers()
     register_waitlist_mails()
+    register_external_calendar_mails()
 
 
 def register_payable_kinds() -> None:

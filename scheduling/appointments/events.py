@@ -22,6 +22,9 @@ APPOINTMENT_FEE_OWED = "appointment.fee_owed"
 """``{appointment_id, version, due_at}``, due (RFC 3339) an hour after staff said that the client did not come: there is
 a fee for it, and by then a mistake would have been corrected."""
 
+APPOINTMENT_MISSED = "appointment.missed"
+"""``{appointment_id, version, due_at}``, the same where there is no fee."""
+
 APPOINTMENT_FEE_CHARGED = "appointment.fee_charged"
 """``{appointment_id, version}``: that fee was charged to the card that the client had kept."""
 

@@ -12,9 +12,11 @@ from uuid import UUID
 from notifications.formats import describe
 from notifications.recipients import Recipient
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from scheduling.appointments.history import ChangeKind
 from scheduling.appointments.mails import action_links, booking_values, find_booking
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
+from scheduling.appointments.services.outcomes import MIND_MAY_CHANGE
 from scheduling.appointments.services.reminding import (
     TOOK_PLACE,
     Occasions,
@@ -31,10 +33,13 @@ from todoenbalance.kit.runtime import Runtime
 
 REMINDER = "appointment_reminder"
 FOLLOW_UP = "appointment_follow_up"
+MISSED = "appointment_missed"
 ONCE: Final = "once"
 """The version of a word after the visit: however often it was moved, there is one."""
 FOLLOW_UP_WINDOW = timedelta(days=3)
 """Later than so long after its moment it would only be odd."""
+_SLACK = timedelta(minutes=1)
+"""Between the clock of an outcome and that of its event."""
 
 
 def _reminder_version(version: int, minutes: int) -> str:
@@ -128,6 +133,40 @@ async def on_appointment_follow_up(context: TenantEventContext, payload: dict[st
         )
 
 
+async def compose_missed(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """To a client who did not come, where nothing is to be paid for it; not days later, when it would only hurt.
+
+    Those who owe a fee, or had it charged, read of it in that mail.
+    """
+    booking = await find_booking(session, notice, AppointmentStatus.NO_SHOW)
+    if booking is None or booking.appointment.no_show_fee_minor:
+        return None
+    if booking.appointment.ends_at < clock.now() - FOLLOW_UP_WINDOW:
+        return None
+    return ComposedMail(booking_values(session, runtime, notice, booking))
+
+
+async def on_appointment_missed(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """``appointment.missed``: tell the client, if that is still what staff say.
+
+    An outcome that was corrected meanwhile has an event of its own, an hour after it was.
+    """
+    async with context.runtime.database.tenant(context.tenant) as session:
+        appointment = await _find_as_of(session, payload)
+        if appointment is None or appointment.status != AppointmentStatus.NO_SHOW:
+            return
+        said = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.NO_SHOW)
+        if said is None or said.created_at + MIND_MAY_CHANGE > clock.now() + _SLACK:
+            return
+        await announce(
+            session,
+            MISSED,
+            subject_id=appointment.id,
+            version=appointment.version,
+            recipients=[Recipient.client(appointment.client_id)],
+        )
+
+
 async def on_reminder_added(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """``practice.reminder_added`` and ``service.reminder_added``: for who has booked already, too."""
     service_id = payload.get("service_id")
@@ -145,3 +184,4 @@ def register_visit_mails() -> None:
     """Register the composers of this module; called at start-up."""
     register_composer(REMINDER, compose_reminder)
     register_composer(FOLLOW_UP, compose_follow_up)
+    register_composer(MISSED, compose_missed)

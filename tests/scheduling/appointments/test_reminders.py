@@ -10,6 +10,7 @@ import pytest
 
 from notifications.models import EmailStatus
 from scheduling.appointments.events import APPOINTMENT_REMINDER
+from scheduling.appointments.fee_mails import FEE_OWED
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.services.booking import book_appointment
@@ -17,7 +18,7 @@ from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.moving import reschedule_appointment
 from scheduling.appointments.services.outcomes import record_outcome
 from scheduling.appointments.services.reminding import due_reminder, is_useful
-from scheduling.appointments.visit_mails import FOLLOW_UP, REMINDER
+from scheduling.appointments.visit_mails import FOLLOW_UP, MISSED, REMINDER
 from scheduling.catalogue.schemas import ServicePatch
 from scheduling.catalogue.services.offers import change_service
 from tests.support.events import queued, run_due_events
@@ -281,3 +282,39 @@ class TestFollowUp:
             for starts_at in starts:
                 row.starts_at, row.ends_at, row.status = starts_at, starts_at + H, AppointmentStatus.COMPLETED
                 row.overlapping, row.occupied = True, type(row.occupied)(starts_at, starts_at + H)
+
+
+class TestMissed:
+    async def say(self, world: World, appointment_id: UUID, status: AppointmentStatus, hours: float) -> None:
+        """What staff say of the visit so long after it began."""
+        with clock.at(world.starts_at + hours * H):
+            async with world.runtime.database.tenant(world.practice) as session:
+                await record_outcome(session, appointment_id, status, actor=STAFF)
+
+    async def test_who_did_not_come_hears_of_it_kindly_and_once(self, world: World) -> None:
+        appointment_id = await world.book()
+        await self.say(world, appointment_id, AppointmentStatus.NO_SHOW, 1)
+        await world.before(-1.5)
+        assert await world.statuses(MISSED) == []  # within the hour the mind may change
+        await self.say(world, appointment_id, AppointmentStatus.COMPLETED, 1.6)
+        await self.say(world, appointment_id, AppointmentStatus.NO_SHOW, 1.7)
+        await world.before(-2.2)
+        assert await world.statuses(MISSED) == []  # the first word's hour is over, not the last one's
+        await world.before(-3)
+        assert await world.statuses(MISSED) == [EmailStatus.SENT]
+        *_, mail = await mails_of(world.runtime, world.practice, world.client.email)
+        assert_speaks("es", mail, world.practice.name)
+        assert "Primera visita" not in mail.subject + mail.text + mail.html
+
+    async def test_not_when_it_was_a_mistake_nor_when_a_fee_is_asked_for(self, world: World) -> None:
+        came = await world.book()
+        await self.say(world, came, AppointmentStatus.NO_SHOW, 1)
+        await self.say(world, came, AppointmentStatus.COMPLETED, 1.5)
+        await world.before(-3)
+        assert await world.statuses(MISSED) == []
+        with_fee = await make_offer(world.runtime, world.practice, no_show_fee_minor=2000)
+        owed = await world.book(offer=with_fee)
+        await self.say(world, owed, AppointmentStatus.NO_SHOW, 1)
+        await world.before(-3)
+        assert await world.statuses(MISSED) == []
+        assert await world.statuses(FEE_OWED) == [EmailStatus.SENT]
