@@ -19,7 +19,6 @@ from todoenbalance.kit.security.devices import describe_user_agent
 
 KINDS = {AccountKind.CLIENT: "client_new_device", AccountKind.STAFF: "staff_new_device"}
 SECURITY_PATHS = {AccountKind.CLIENT: "/account/security", AccountKind.STAFF: "/admin/security"}
-_TEMPLATE = "new_device"
 
 
 async def compose_new_device(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -34,8 +33,7 @@ async def compose_new_device(session: TenantSession, runtime: Runtime, notice: N
             "when": describe(sign_in.created_at, notice.reader.timezone, notice.reader.locale),
             "browser": described if described != sign_in.user_agent else None,
             "security_url": runtime.settings.practice_url(session.tenant.slug, path),
-        },
-        template=_TEMPLATE,
+        }
     )
 
 

@@ -19,6 +19,7 @@ FOLDERS = [
     ROOT / "scheduling/appointments/templates",
     ROOT / "scheduling/group_sessions/templates",
     ROOT / "scheduling/waitlist/templates",
+    ROOT / "scheduling/external_calendars/templates",
     ROOT / "billing/refunds/templates",
     ROOT / "billing/accounts/templates",
     ROOT / "billing/disputes/templates",
@@ -128,6 +129,10 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "seats_taken": 3,
         "capacity": 10,
         "last_four": "4242",
+        "browser": "Firefox, Windows",
+        "calendar": "Nutrición deportiva",
+        "read_at": when,
+        "calendars_url": f"{base}/admin/external-calendars",
     } | changed
 
 
@@ -135,6 +140,8 @@ VARIANTS: list[dict[str, Any]] = [
     {},
     {
         "first_name": "",
+        "browser": None,
+        "read_at": None,
         "is_taken": True,
         "cancelled_by": "staff",
         "cause": "paid_twice",
