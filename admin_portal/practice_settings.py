@@ -31,6 +31,7 @@ _MAY_BE_EMPTY = (
     "holidays_region",
     "quiet_from",
     "quiet_until",
+    "reminder_minutes",
 )
 
 

@@ -14,12 +14,14 @@ from benchmarks.availability import compare_many_practices, compare_with_floor
 from benchmarks.booking import compare_booking
 from benchmarks.calendars import compare_calendars
 from benchmarks.errors import BenchmarkError
+from benchmarks.mailing import compare_mailing
 from benchmarks.onboarding import compare_onboarding
 from benchmarks.options import (
     AVAILABILITY,
     BOOKING,
     CALENDAR,
     FEW_PRACTICES,
+    MAIL,
     ONBOARDING,
     SCALE,
     SIGN_IN,
@@ -88,6 +90,8 @@ async def _measure(stack: Stack, options: Options, say: Say) -> list[Comparison]
             found += await compare_refusals(stack, api, runtime, options, say)
         if ONBOARDING in options.only:
             found += await compare_onboarding(stack, runtime, options, say)
+        if MAIL in options.only:
+            found += await compare_mailing(stack, runtime, options, say)
         if SCALE in options.only:
             practices += await make_practices(runtime, FEW_PRACTICES, options.practices - FEW_PRACTICES, say)
             found += await compare_many_practices(api, practices, options, say)

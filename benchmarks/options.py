@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-AVAILABILITY, CALENDAR, BOOKING, SIGN_IN, ONBOARDING, SCALE = MEASUREMENTS = (
+AVAILABILITY, CALENDAR, BOOKING, SIGN_IN, ONBOARDING, MAIL, SCALE = MEASUREMENTS = (
     "availability",
     "calendar",
     "booking",
     "sign-in",
     "onboarding",
+    "mail",
     "scale",
 )
 FEW_PRACTICES = 10
 
-_FULL = {"practices": 1000, "seconds": 20.0}
-_QUICK = {"practices": 40, "seconds": 2.0}
+_FULL = {"practices": 1000, "seconds": 20.0, "mails": 10_000}
+_QUICK = {"practices": 40, "seconds": 2.0, "mails": 400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Options:
     connections: int = 8
     rounds: int = 4
     onboardings: int = 30
+    mails: int = 10_000
     only: tuple[str, ...] = MEASUREMENTS
     as_json: bool = False
 
@@ -53,6 +55,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument(
         "--seconds", type=_between(float, 1, 3600), help="load on each side of a comparison  [20; --quick: 2]"
     )
+    parser.add_argument("--mails", type=_between(int, 100, 100_000), help="due at once  [10000; --quick: 400]")
     parser.add_argument("--connections", type=_between(int, 1, 64), default=8, help="of the load generator  [8]")
     parser.add_argument(
         "--only", action="append", choices=MEASUREMENTS, help="this measurement (may be repeated)  [all]"
@@ -66,6 +69,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         connections=given.connections,
         rounds=2 if given.quick else 4,
         onboardings=8 if given.quick else 30,
+        mails=given.mails or int(usual["mails"]),
         only=tuple(name for name in MEASUREMENTS if given.only is None or name in given.only),
         as_json=given.json,
     )

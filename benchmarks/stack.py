@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ from todoenbalance.kit.settings import Environment, Settings
 LOGIN_ROLE = DATABASE = "todoenbalance"
 BASE_DOMAIN = "localhost"
 
+WORKER_PROCESSES = 2
 _START_SECONDS = 60.0
 _PREFIX = "TODOENBALANCE_"
 
@@ -38,6 +40,14 @@ class Server:
     name: str
     child: Child
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailSink:
+    """A mail server, and the file in which it notes each mail: the time, a space, the recipient."""
+
+    port: int
+    notes: Path
 
 
 class Stack:
@@ -72,6 +82,28 @@ class Stack:
 
     def start_api(self) -> Server:
         """The product, with the settings of a deployment of its own."""
+        return self._serve("api", "todoenbalance.asgi:app", self._environment(), "/healthz")
+
+    def start_worker(self, mail_port: int) -> None:
+        """The product's worker and its clock, with mail by SMTP to a port of this machine."""
+        mail = {"ADAPTER": "smtp", "SMTP__HOST": "127.0.0.1", "SMTP__PORT": str(mail_port), "SMTP__SECURITY": "none"}
+        environment = self._environment() | {f"{_PREFIX}MAIL__{name}": value for name, value in mail.items()}
+        for name, *more in (("worker", f"--concurrency={WORKER_PROCESSES}"), ("beat",)):
+            self._start(name, [sys.executable, "-m", "todoenbalance", name, *more], environment)
+
+    def start_mail_sink(self) -> MailSink:
+        """A mail server that takes everything."""
+        sink = MailSink(free_port(), self._folder / "mails.txt")
+        sink.notes.touch()
+        child = self._start("sink", [sys.executable, "-m", "benchmarks.mail_sink", str(sink.port), str(sink.notes)], {})
+        deadline = time.monotonic() + _START_SECONDS
+        while not _listens(sink.port):
+            if not child.running or time.monotonic() > deadline:
+                raise BenchmarkError("the mail server did not start")
+            time.sleep(0.05)
+        return sink
+
+    def _environment(self) -> dict[str, str]:
         settings = self.settings
         own = {
             "ENVIRONMENT": settings.environment.value,
@@ -84,8 +116,7 @@ class Stack:
             # Everything comes from one address here; the limits are checked all the same.
             "RATE_LIMITS__FACTOR": "100000",
         }
-        environment = {f"{_PREFIX}{name}": value for name, value in own.items()}
-        return self._serve("api", "todoenbalance.asgi:app", environment, "/healthz")
+        return {f"{_PREFIX}{name}": value for name, value in own.items()}
 
     def start_floor(self, variable: str, question: str) -> Server:
         """What availability is held against."""
@@ -96,6 +127,16 @@ class Stack:
         command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)]
         # Connections wait while the other side has its turn.
         command += ["--workers", "1", "--log-level", "warning", "--no-access-log", "--timeout-keep-alive", "600"]
+        child = self._start(name, command, environment)
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(f"http://127.0.0.1:{port}{path}"):
+            if not child.running or time.monotonic() > deadline:
+                said = child.log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+                raise BenchmarkError(f"{name} did not start: {said[-1]}")
+            time.sleep(0.05)
+        return Server(name, child, port)
+
+    def _start(self, name: str, command: list[str], environment: dict[str, str]) -> Child:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_PREFIX)}
         child = Child(
             command,
@@ -105,13 +146,15 @@ class Stack:
         )
         self._stack.callback(child.stop)
         child.start()
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(f"http://127.0.0.1:{port}{path}"):
-            if not child.running or time.monotonic() > deadline:
-                said = child.log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-                raise BenchmarkError(f"{name} did not start: {said[-1]}")
-            time.sleep(0.05)
-        return Server(name, child, port)
+        return child
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _answers(url: str) -> bool:

@@ -140,6 +140,8 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("waitlist_offered", _C, Topic.WAITLIST, "a time is kept for the reader, for a while", "se guarda una hora durante un rato"),
     # ---- to clients: what they may do without
     _news(_C, Topic.REMINDERS, "appointment_reminder", "some time before a visit", "un tiempo antes de la visita"),
+    _news(_C, Topic.FOLLOW_UPS, "appointment_follow_up", "some time after a visit that took place", "un tiempo después de una visita realizada"),
+    _news(_C, Topic.FOLLOW_UPS, "appointment_missed", "a visit was missed and costs nothing", "no se acude a una visita y no cuesta nada"),
     MailKind("waitlist_joined", _C, Topic.WAITLIST, "the reader joined the waiting list", "te apuntas a la lista de espera", is_optional=True, is_capped=True),
     _news(_C, Topic.WAITLIST, "waitlist_lapsed", "an offered time was not taken, the place in the line stays", "no se aprovecha una hora ofrecida y se conserva el puesto"),
     _news(_C, Topic.WAITLIST, "waitlist_over", "the reader is not on the waiting list any more", "ya no estás en la lista de espera"),
@@ -156,6 +158,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     _security(_C, "client_verification", "an address is to be verified", "hay que verificar una dirección", by_stranger=True),
     _security(_C, "client_password_reset", "a new password is asked for", "se pide una contraseña nueva", by_stranger=True),
     _security(_C, "client_password_changed", "the password was changed", "se cambia la contraseña"),
+    _security(_C, "client_new_device", "somebody signed in with another browser", "alguien entra con otro navegador"),
     _security(_C, "client_locked_out", "somebody guesses at the password", "alguien intenta adivinar la contraseña", by_stranger=True),
     _security(_C, "client_magic_link", "a link to sign in is asked for", "se pide un enlace para entrar", by_stranger=True),
     _security(_C, "social_address_taken", "somebody signs up by Google or Facebook with an address that has an account", "alguien se registra con Google o Facebook con una dirección que ya tiene cuenta", by_stranger=True),
@@ -175,6 +178,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("group_session_planned_practice", _S, _BOOKINGS, "a colleague planned a session for the reader", "otra persona del equipo te planifica una sesión", can_wait=True, in_digest=True),
     _copy("group_session_moved_practice", "a session was moved", "se cambia una sesión"),
     _copy("group_session_cancelled_practice", "a session was cancelled", "se cancela una sesión"),
+    MailKind("external_calendar_stale", _P, _BOOKINGS, "a connected calendar could not be read for a while", "un calendario conectado no se puede leer desde hace un rato", can_wait=True),
     MailKind("mail_template_test", _S, _PRACTICE, "the reader sends themselves a test of the practice's own words", "te envías una prueba de un texto propio de la consulta"),
     MailKind("staff_digest", _S, _BOOKINGS, "once a day, for those who asked for it", "una vez al día, para quien lo pide"),
     # ---- to the practice: money
@@ -191,6 +195,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("plan_restored", _O, _PRACTICE, "the plan is paid, everything works", "el plan está pagado y todo funciona"),
     # ---- to staff: the account
     _security(_S, "staff_invitation", "an invitation to the team", "una invitación al equipo"),
+    _security(_S, "staff_new_device", "somebody signed in with another browser", "alguien entra con otro navegador"),
     _security(_S, "staff_locked_out", "somebody guesses at the password", "alguien intenta adivinar la contraseña", by_stranger=True),
     _security(_O, "staff_locked_out_owner", "somebody guesses at a colleague's password", "alguien intenta adivinar la contraseña de una persona del equipo"),
     _security(_S, "staff_password_changed", "the password was changed", "se cambia la contraseña"),

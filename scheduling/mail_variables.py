@@ -18,7 +18,7 @@ from notifications.overrides.variables import (
     url,
     when,
 )
-from scheduling.appointments import fee_mails, request_mails, series_mails
+from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails
 from scheduling.appointments import mails as appointment_mails
 from scheduling.waitlist import mail_kinds as waitlist
 
@@ -187,7 +187,7 @@ _KINDS = (
         (_DETAILS, _ACTIONS, _TERMS),
     ),
     OverridableKind(
-        appointment_mails.REMINDER,
+        visit_mails.REMINDER,
         {"es": "Recordatorio", "en": "Reminder"},
         (*_OF_A_BOOKING, *_LINKS),
         (*_DAY_AND_TIME, _WAY_OUT),
@@ -203,6 +203,19 @@ _KINDS = (
     OverridableKind(
         appointment_mails.CANCELLED,
         {"es": "Cita cancelada", "en": "Appointment cancelled"},
+        _OF_A_BOOKING,
+        (("when.day",),),
+        (_DETAILS,),
+    ),
+    OverridableKind(
+        visit_mails.FOLLOW_UP,
+        {"es": "Después de la visita", "en": "After the visit"},
+        (_PRACTITIONER, _WHEN, _BOOKING_URL),
+        (("booking_url",),),
+    ),
+    OverridableKind(
+        visit_mails.MISSED,
+        {"es": "Visita a la que no se acudió", "en": "Missed visit"},
         _OF_A_BOOKING,
         (("when.day",),),
         (_DETAILS,),

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from admin_portal.pages import service_form
 from admin_portal.pages.page import SignedIn, StaffPage
+from admin_portal.pages.reminder_fields import write_reminders
 from scheduling.catalogue import service
 from scheduling.catalogue.schemas import (
     LocationKind,
@@ -20,6 +21,7 @@ from scheduling.catalogue.schemas import (
 )
 from scheduling.catalogue.services import offers, practitioners
 from tenants.accounts.permissions import Permission
+from tenants.settings.reminders import practice_reminders
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit.errors import ProblemError
 from todoenbalance.kit.pages.forms import Form
@@ -126,6 +128,8 @@ async def _service_form(
         "colours": list(({other_colour: other_colour} | colours).items()),
         "refunds": [(kind, page.t(words)) for kind, words in service_form.REFUNDS.items()],
         "tiers": service_form.TIERS,
+        "reminders": [(kind, page.t(words)) for kind, words in service_form.REMINDERS.items()],
+        "practice_reminders": write_reminders(practice_reminders(settings)),
         "treatments": [(kind.value, page.t(words)) for kind, words in service_form.TREATMENTS.items()],
         "practice_notice_hours": settings.cancellation_notice_hours,
     }

@@ -7,10 +7,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from admin_portal.pages.page import SignedIn, StaffPage
+from admin_portal.pages.reminder_fields import read_reminders, write_reminders
 from admin_portal.practice_settings import change_practice
 from admin_portal.second_factors import StaffSteps
 from tenants.accounts.permissions import Permission
 from tenants.settings.models import PracticeSettings
+from tenants.settings.reminders import practice_reminders
 from tenants.settings.schemas import SettingsPatch
 from tenants.settings.service import available_methods, get_practice_settings
 from todoenbalance.kit import clock
@@ -27,7 +29,6 @@ _NUMBERS = (
     "approved_hold_hours",
     "waitlist_offer_minutes",
     "cancellation_notice_hours",
-    "reminder_hours",
     "records_years",
     "invoice_years",
     "daily_mail_limit",
@@ -61,6 +62,7 @@ async def show_settings(page: SignedIn) -> Response:
         **{name: at.strftime("%H:%M") for name in _TIMES if (at := getattr(known, name)) is not None},
         **{name: "yes" if getattr(known, name) else None for name in _SWITCHES},
         payment_methods=known.payment_methods,
+        reminder_minutes=write_reminders(practice_reminders(known)),
     )
     return _render(page, form, known)
 
@@ -105,6 +107,12 @@ def _regions(country: str | None) -> list[tuple[str, str]]:
     return list(regions_of(country).items()) if country else []
 
 
+def _reminders(form: Form, known: PracticeSettings) -> dict[str, list[int]]:
+    """Left out where they are as they were: the one reminder of a practice that never chose needs no list."""
+    minutes = read_reminders(form, "reminder_minutes")
+    return {} if minutes == practice_reminders(known) else {"reminder_minutes": minutes}
+
+
 def _values(form: Form, known: PracticeSettings) -> dict[str, Any]:
     """The fields as the API takes them; an emptied text is None."""
     numbers = {name: value for name in _NUMBERS if (value := form.whole(name)) is not None}
@@ -112,4 +120,4 @@ def _values(form: Form, known: PracticeSettings) -> dict[str, Any]:
     texts = {name: form.get(name) or None for name in (*_TEXTS, *_TIMES)}
     if texts["holidays_country"] != known.holidays_country:
         texts["holidays_region"] = None  # the list that it was chosen from was that of the former country
-    return {**numbers, **switches, **texts, "payment_methods": form.all("payment_methods")}
+    return {**numbers, **switches, **texts, "payment_methods": form.all("payment_methods"), **_reminders(form, known)}

@@ -6,6 +6,8 @@ def _(message: str) -> str:
     return message
 
 
+_REMINDERS = _("Write up to four times, each once, from 15 min to 14 d: 2 d; 24 h; 30 min.")
+
 SENTENCES = {
     "timezone_unknown": _("Choose a time zone of the list."),
     "deposit_range": _("The deposit must be more than nothing and at most the price."),
@@ -35,6 +37,10 @@ SENTENCES = {
     "rule_empty": _("This rule gives no day. Check it and the day it counts from."),
     "rrule.value_error": _("Write a rule like FREQ=WEEKLY;INTERVAL=2, of days, weeks, months or years."),
     "refund_tiers.value_error": _("The longest notice comes first, and a shorter one gives no more back."),
+    "reminder_minutes.value_error": _REMINDERS,
+    "reminder_minutes.greater_than_equal": _REMINDERS,
+    "reminder_minutes.less_than_equal": _REMINDERS,
+    "reminder_minutes.too_long": _REMINDERS,
     "plan_unknown": _("Choose one of the list."),
     "plan_without_price": _("This plan has no price, so there is nothing to subscribe to."),
     "tax_area_of_country": _("These are not the rules of that country."),

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from admin_portal.pages.page import StaffPage
+from admin_portal.pages.reminder_fields import read_reminders, write_reminders
 from billing.documents.taxes import TaxTreatment
 from scheduling.catalogue.schemas import LocationKind, OwnTerms, PractitionerRead, ServiceAdminRead, ServiceCreate
 from todoenbalance.kit.money import MoneySchema, currency_exponent
@@ -22,7 +23,7 @@ NUMBERS = (
     "position",
 )
 """Fields that have a default: left empty, they have it."""
-_LIMITS = ("max_per_day", "max_per_week", "capacity")
+_LIMITS = ("max_per_day", "max_per_week", "capacity", "follow_up_hours")
 """Fields that may be empty."""
 TIERS = range(1, 6)
 
@@ -56,6 +57,12 @@ REFUNDS = {
     NEVER: _("Nothing comes back"),
 }
 
+REMINDERS = {
+    PRACTICES: _("As the practice does for all its services"),
+    OWN: _("As written below"),
+    NEVER: _("None"),
+}
+
 
 def new_values(people: list[PractitionerRead]) -> dict[str, Any]:
     """What the form of a new service holds at first: everybody offers it."""
@@ -65,6 +72,7 @@ def new_values(people: list[PractitionerRead]) -> dict[str, Any]:
         "location_kinds": [LocationKind.PRACTICE],
         "practitioner_ids": [one.id for one in people],
         "refunds": PRACTICES,
+        "reminders": PRACTICES,
         "tax_treatment": TaxTreatment.EXEMPT_HEALTH,
     }
 
@@ -86,6 +94,8 @@ def values_of(known: ServiceAdminRead) -> dict[str, Any]:
         "free_first_visit": "yes" if known.free_first_visit else None,
         "colour": known.colour,
         "archived": "yes" if known.archived else None,
+        "reminders": PRACTICES if known.reminder_minutes is None else OWN if known.reminder_minutes else NEVER,
+        "reminder_minutes": write_reminders(known.reminder_minutes),
         "refunds": PRACTICES if known.refund_tiers is None else OWN if known.refund_tiers else NEVER,
     }
     for number, tier in enumerate(known.refund_tiers or [], start=1):
@@ -136,6 +146,7 @@ def read_values(page: StaffPage, form: Form) -> dict[str, Any]:
         "requires_approval": form.get("requires_approval") == "yes",
         "free_first_visit": form.get("free_first_visit") == "yes",
         "refund_tiers": _tiers(form),
+        "reminder_minutes": _reminders(form),
         "colour": form.get("colour") or None,
         **{name: form.whole(name) for name in _LIMITS},
         **numbers,
@@ -169,6 +180,15 @@ def _tiers(form: Form) -> list[dict[str, int | None]] | None:
     if not found:
         form.add_error("tier_hours_1", "missing")
     form.raise_errors()
+    return found
+
+
+def _reminders(form: Form) -> list[int] | None:
+    if form.get("reminders") != OWN:
+        return [] if form.get("reminders") == NEVER else None
+    found = read_reminders(form, "reminder_minutes")
+    if not found:
+        form.add_error("reminder_minutes", "missing")
     return found
 
 

@@ -36,7 +36,7 @@ from billing.refunds.mails import on_refund_settled, register_refund_mails
 from billing.refunds.tasks import execute_refund
 from billing.webhooks.events import PROVIDER_EVENT_RECEIVED
 from billing.webhooks.tasks import handle_event, send_sandbox_webhook
-from notifications import credential_mails, second_factor_mails, social_mails
+from notifications import credential_mails, device_mails, second_factor_mails, social_mails
 from notifications import tasks as notifications
 from notifications.account_mails import register_account_mails
 from notifications.digests.service import register_digest_mail
@@ -47,16 +47,18 @@ from notifications.personal_data import MailData
 from notifications.retention import MAIL_LOG, MAIL_SUPPRESSIONS
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
-from scheduling.appointments import fee_mails, request_mails, series_mails
+from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
+from scheduling.catalogue import events as catalogue
 from scheduling.checkout import no_show_fee_charge
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
 from scheduling.checkout.describing import register_appointment_describers
 from scheduling.checkout.no_show_fee_payable import register_no_show_fee_kind
 from scheduling.external_calendars.events import EXTERNAL_CALENDAR_REFRESH
+from scheduling.external_calendars.mails import register_external_calendar_mails
 from scheduling.external_calendars.tasks import refresh_calendar
 from scheduling.feeds.personal_data import ENDED_FEEDS, FeedData
 from scheduling.group_sessions import events as group_sessions
@@ -75,6 +77,7 @@ from tenants.privacy import tasks as privacy_tasks
 from tenants.privacy.personal_data import AnswerData, ConsentData
 from tenants.privacy.port import personal_data_sources, register_cancelling, register_personal_data
 from tenants.privacy.retention import register_retention
+from tenants.settings import events as settings
 from tenants.social import events as social
 from tenants.social.personal_data import SocialData
 from todoenbalance.kit.outbox.tasks import PlatformHandler, TenantHandler
@@ -95,6 +98,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     accounts.CLIENT_MAGIC_LINK_REQUESTED: [credential_mails.on_magic_link_requested],
     accounts.EMAIL_CHANGE_REQUESTED: [credential_mails.on_email_change_requested],
     accounts.EMAIL_CHANGED: [credential_mails.on_email_changed],
+    accounts.NEW_DEVICE: [device_mails.on_new_device],
     social.IDENTITY_CONNECTED: [social_mails.on_identity_connected],
     social.SOCIAL_ACCOUNT_UNCONFIRMED: [social_mails.on_account_unconfirmed],
     social.SOCIAL_ADDRESS_TAKEN: [social_mails.on_address_taken],
@@ -118,7 +122,12 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
     appointments.APPOINTMENT_FEE_OWED: [no_show_fee_charge.on_fee_owed],
     appointments.APPOINTMENT_FEE_CHARGED: [no_show_fee_charge.on_fee_charged],
-    appointments.APPOINTMENT_REMINDER: [appointment_mails.on_appointment_reminder],
+    appointments.APPOINTMENT_REMINDER: [visit_mails.on_appointment_reminder],
+    appointments.APPOINTMENT_FOLLOW_UP: [visit_mails.on_appointment_follow_up],
+    appointments.APPOINTMENT_MISSED: [visit_mails.on_appointment_missed],
+    settings.REMINDER_ADDED: [visit_mails.on_reminder_added],
+    catalogue.SERVICE_REMINDER_ADDED: [visit_mails.on_reminder_added],
+    catalogue.SERVICE_FOLLOW_UP_CHANGED: [visit_mails.on_follow_up_changed],
     group_sessions.GROUP_SESSION_PLANNED: [session_mails.on_session_planned],
     group_sessions.GROUP_SESSION_MOVED: [session_mails.on_session_moved],
     group_sessions.GROUP_SESSION_CANCELLED: [session_mails.on_session_cancelled],
@@ -184,12 +193,14 @@ def register_composers() -> None:
     register_account_mails()
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
+    device_mails.register_device_mails()
     social_mails.register_social_mails()
     register_digest_mail()
     appointment_mails.register_appointment_mails()
     request_mails.register_request_mails()
     fee_mails.register_fee_mails()
     series_mails.register_series_mails()
+    visit_mails.register_visit_mails()
     session_mails.register_session_mails()
     register_payment_account_mails()
     register_refund_mails()
@@ -204,6 +215,7 @@ def register_composers() -> None:
     register_account_variables()
     register_scheduling_variables()
     register_billing_variables()
+    register_external_calendar_mails()
 
 
 def register_payable_kinds() -> None:

@@ -87,7 +87,7 @@ def _stop(**_: object) -> None:
 
 @celery_app.task(name=RELAY_TASK)
 def relay_due() -> None:
-    """Hand over every row that is due, batch after batch."""
+    """Hand over rows that are due, and of many, come again when the workers are through with half of them."""
     process = _this_process()
     settings = process.runtime.settings.outbox
 
@@ -95,14 +95,13 @@ def relay_due() -> None:
         async with process.runtime.database.platform() as session:
             return await relay.hand_over_due(session, settings)
 
-    while True:
-        batch = process.run(hand_over())
-        for item in batch:
-            celery_app.send_task(
-                DELIVER_TASK, args=[str(item.event_id), item.attempt], expires=settings.lease_seconds * 2
-            )
-        if len(batch) < settings.batch_size:
-            return
+    batch = process.run(hand_over())
+    # A message in the middle of the line is met when what stands before it was taken.
+    middle = len(batch) // 2 if len(batch) >= settings.in_flight // 4 else None
+    for position, item in enumerate(batch):
+        if position == middle:
+            celery_app.send_task(RELAY_TASK, expires=settings.lease_seconds)
+        celery_app.send_task(DELIVER_TASK, args=[str(item.event_id), item.attempt], expires=settings.lease_seconds * 2)
 
 
 @celery_app.task(name=DELIVER_TASK)

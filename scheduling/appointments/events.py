@@ -22,6 +22,9 @@ APPOINTMENT_FEE_OWED = "appointment.fee_owed"
 """``{appointment_id, version, due_at}``, due (RFC 3339) an hour after staff said that the client did not come: there is
 a fee for it, and by then a mistake would have been corrected."""
 
+APPOINTMENT_MISSED = "appointment.missed"
+"""``{appointment_id, version, due_at}``, the same where there is no fee."""
+
 APPOINTMENT_FEE_CHARGED = "appointment.fee_charged"
 """``{appointment_id, version}``: that fee was charged to the card that the client had kept."""
 
@@ -38,7 +41,11 @@ APPOINTMENT_SERIES_BOOKED = "appointment.series_booked"
 """``{series_id}``: several confirmed appointments, made at once, of which one mail tells."""
 
 APPOINTMENT_REMINDER = "appointment.reminder"
-"""``{appointment_id, version}``, due the practice's ``reminder_hours`` before the start."""
+"""``{appointment_id, version, minutes}``, due so many minutes before the start; rows of an older release lack
+``minutes``."""
+
+APPOINTMENT_FOLLOW_UP = "appointment.follow_up"
+"""``{appointment_id, version, hours}``, due so many hours after the end."""
 
 PAYABLE_KIND = "appointment"
 """What billing knows an appointment as."""

@@ -41,7 +41,6 @@ from todoenbalance.kit.runtime import Runtime
 CONFIRMED = "appointment_confirmed"
 MOVED = "appointment_moved"
 CANCELLED = "appointment_cancelled"
-REMINDER = "appointment_reminder"
 CONFIRMED_PRACTICE = "appointment_confirmed_practice"
 MOVED_PRACTICE = "appointment_moved_practice"
 CANCELLED_PRACTICE = "appointment_cancelled_practice"
@@ -135,7 +134,7 @@ def booking_values(session: TenantSession, runtime: Runtime, notice: Notice, boo
     }
 
 
-def _action_links(session: TenantSession, runtime: Runtime, booking: Booking) -> dict[str, str]:
+def action_links(session: TenantSession, runtime: Runtime, booking: Booking) -> dict[str, str]:
     """For the client: ``confirm_url``, ``move_url`` and ``cancel_url``."""
     tokens = make_links(session, booking.appointment)
     slug = session.tenant.slug
@@ -217,7 +216,7 @@ async def compose_standing(session: TenantSession, runtime: Runtime, notice: Not
     if booking is None:
         return None
     entry = await _calendar_entry(session, runtime, notice, booking, REQUEST)
-    values = booking_values(session, runtime, notice, booking) | _action_links(session, runtime, booking)
+    values = booking_values(session, runtime, notice, booking) | action_links(session, runtime, booking)
     return ComposedMail(values, (entry,))
 
 
@@ -236,15 +235,6 @@ async def compose_cancelled(session: TenantSession, runtime: Runtime, notice: No
     if not booking.was_confirmed:  # it never was in a calendar
         return ComposedMail(values)
     return ComposedMail(values, (await _calendar_entry(session, runtime, notice, booking, CANCEL),))
-
-
-async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
-    """To the client, of an appointment that is still ahead."""
-    booking = await find_booking(session, notice, AppointmentStatus.CONFIRMED)
-    if booking is None or booking.appointment.starts_at <= clock.now():
-        return None
-    values = booking_values(session, runtime, notice, booking) | _action_links(session, runtime, booking)
-    return ComposedMail(values, useful_until=useful_until(booking.appointment.starts_at))
 
 
 async def compose_standing_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -273,7 +263,6 @@ def register_appointment_mails() -> None:
     register_composer(CONFIRMED, compose_standing)
     register_composer(MOVED, compose_standing)
     register_composer(CANCELLED, compose_cancelled)
-    register_composer(REMINDER, compose_reminder)
     register_composer(CONFIRMED_PRACTICE, compose_standing_practice)
     register_composer(MOVED_PRACTICE, compose_standing_practice)
     register_composer(CANCELLED_PRACTICE, compose_cancelled_practice)
@@ -327,8 +316,3 @@ async def on_appointment_moved(context: TenantEventContext, payload: dict[str, A
 async def on_appointment_cancelled(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """Tell client and practice that it will not take place."""
     await announce_to_all(context, payload, CANCELLED, CANCELLED_PRACTICE)
-
-
-async def on_appointment_reminder(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """Remind the client; the composer finds out whether there is still something to be reminded of."""
-    await announce_to_all(context, payload, REMINDER, None)

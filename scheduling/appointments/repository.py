@@ -211,6 +211,15 @@ class AppointmentRepository:
         statement = select(Appointment.id).where(Appointment.client_id == client_id, is_kept | is_held).limit(1)
         return (await self._session.scalar(statement)) is not None
 
+    async def has_any_ahead(self, client_id: UUID) -> bool:
+        """Whether the client, or anybody they book for, has a confirmed appointment that is still to come."""
+        statement = select(Appointment.id).where(
+            Appointment.client_id == client_id,
+            Appointment.status == AppointmentStatus.CONFIRMED,
+            Appointment.starts_at > clock.now(),
+        )
+        return (await self._session.scalar(statement.limit(1))) is not None
+
     async def find_all(self, appointment_ids: Collection[UUID]) -> dict[UUID, Appointment]:
         """Those that there are, by id, read anew."""
         statement = select(Appointment).where(Appointment.id.in_(appointment_ids))

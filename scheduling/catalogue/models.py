@@ -3,10 +3,11 @@
 from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Integer, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tenants.settings.models import REMINDERS_FIT
 from todoenbalance.kit.database import MinorUnits, TenantBase
 
 
@@ -27,6 +28,9 @@ class Service(TenantBase):
     ``no_show_fee_minor``. ``tax_treatment`` is a ``TaxTreatment`` of billing's documents; ``invoice_description`` is
     what invoices say of it (None: its name), for a name that tells too much. ``position`` orders lists; ``colour``
     (``#rrggbb``) is the calendar's.
+
+    ``reminder_minutes``: how long before it reminders go out (None: as the practice has it, empty: none do).
+    ``follow_up_hours``: so long after its end the client is asked whether they want to come again (None: not).
     """
 
     __tablename__ = "services"
@@ -46,6 +50,8 @@ class Service(TenantBase):
         CheckConstraint("cancel_notice_hours BETWEEN 0 AND 720", name="cancel_notice_hours"),
         CheckConstraint("move_notice_hours BETWEEN 0 AND 720", name="move_notice_hours"),
         CheckConstraint("no_show_fee_minor >= 0", name="no_show_fee_minor"),
+        CheckConstraint(REMINDERS_FIT, name="reminder_minutes"),
+        CheckConstraint("follow_up_hours BETWEEN 1 AND 720", name="follow_up_hours"),
         CheckConstraint("colour ~ '^#[0-9a-f]{6}$'", name="colour"),
         CheckConstraint("tax_treatment IN ('exempt_health', 'general', 'reduced', 'none')", name="tax_treatment"),
     )
@@ -76,6 +82,8 @@ class Service(TenantBase):
     tax_treatment: Mapped[str] = mapped_column(String(20), server_default=text("'exempt_health'"))
     invoice_description: Mapped[str | None] = mapped_column(String(200))
     colour: Mapped[str | None] = mapped_column(String(7))
+    reminder_minutes: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    follow_up_hours: Mapped[int | None]
     position: Mapped[int] = mapped_column(server_default=text("0"))
     archived: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

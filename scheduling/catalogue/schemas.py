@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from billing.documents.taxes import TaxTreatment
 from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner
 from scheduling.fields import Name, Patch, Prose, WebAddress, ZoneName, refuse_null
+from tenants.settings.reminders import ReminderMinutes
 from todoenbalance.kit.money import MoneySchema
 
 
@@ -155,6 +156,8 @@ class ServiceAdminRead(_ServiceFields):
     no_show_fee: MoneySchema | None
     tax_treatment: TaxTreatment
     invoice_description: str | None = Field(description="What invoices say of it; null: its name.")
+    reminder_minutes: list[int] | None
+    follow_up_hours: int | None
     archived: bool
     created_at: datetime
 
@@ -194,6 +197,14 @@ LocationKinds = Annotated[
     AfterValidator(lambda kinds: list(dict.fromkeys(kinds))),
 ]
 Ids = Annotated[list[UUID], Field(max_length=500)]
+
+
+Reminders = Annotated[
+    ReminderMinutes, Field(description="Minutes before it that reminders go out; null: the practice's, []: none.")
+]
+FollowUpHours = Annotated[
+    int, Field(ge=1, le=720, description="So long after the visit the client is asked to come again; null: never.")
+]
 
 
 def _each_once(people: list[OwnTerms]) -> list[OwnTerms]:
@@ -247,6 +258,8 @@ class ServiceCreate(BaseModel):
     free_first_visit: bool = False
     tax_treatment: TaxTreatment = TaxTreatment.EXEMPT_HEALTH
     invoice_description: Name | None = None
+    reminder_minutes: Reminders | None = None
+    follow_up_hours: FollowUpHours | None = None
     colour: Colour | None = None
     position: Position = 0
     archived: bool = False
@@ -285,6 +298,8 @@ class ServicePatch(Patch):
     free_first_visit: bool | None = None
     tax_treatment: TaxTreatment | None = None
     invoice_description: Name | None = None
+    reminder_minutes: Reminders | None = None
+    follow_up_hours: FollowUpHours | None = None
     colour: Colour | None = None
     position: Position | None = None
     archived: bool | None = None
@@ -298,6 +313,8 @@ class ServicePatch(Patch):
                 "max_per_week",
                 "capacity",
                 "refund_tiers",
+                "reminder_minutes",
+                "follow_up_hours",
                 "no_show_fee",
                 "invoice_description",
                 "colour",

@@ -14,6 +14,7 @@ import httpx
 from scheduling.external_calendars.addresses import AddressRules
 from scheduling.external_calendars.errors import ReadFailedError, ReadFailure
 from scheduling.external_calendars.fetching import CalendarFetcher
+from scheduling.external_calendars.mails import announce_outage
 from scheduling.external_calendars.models import ExternalCalendar
 from scheduling.external_calendars.parsing import ParsingTask, Period
 from scheduling.external_calendars.reading import busy_times_in
@@ -103,6 +104,8 @@ async def finish_turn(session: TenantSession, turn: Turn, reading: Reading) -> N
     if reading.periods is not None:
         await calendars.replace_busy_times(calendar, reading.periods)
     _note(calendar, reading)
+    if calendar.failure is not None:
+        await announce_outage(session, calendar)
     calendar.due_at = next_due(calendar.failures)
     await publish_refresh(session, calendar)
 

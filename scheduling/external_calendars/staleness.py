@@ -9,7 +9,7 @@ from todoenbalance.kit import clock
 EVERY = timedelta(minutes=15)
 _LONGEST_WAIT = timedelta(hours=6)
 _OLD_AFTER = timedelta(hours=2)
-_MOST_FAILURES = 3
+MOST_FAILURES = 3
 """In a row, before the busy times count as old however lately they were read."""
 _APART = timedelta(minutes=1)
 """Between two tries that somebody asked for: other people's servers are not ours to hammer."""
@@ -19,7 +19,7 @@ _LOST_AFTER = timedelta(minutes=15)
 
 def is_stale(calendar: ExternalCalendar) -> bool:
     """Whether its busy times may be old."""
-    if calendar.refreshed_at is None or calendar.failures >= _MOST_FAILURES:
+    if calendar.refreshed_at is None or calendar.failures >= MOST_FAILURES:
         return True
     return clock.now() - calendar.refreshed_at > _OLD_AFTER
 

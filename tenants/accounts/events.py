@@ -13,4 +13,6 @@ STAFF_PASSWORD_FORGOTTEN = "staff.password_forgotten"  # noqa: S105 - the name o
 CLIENT_MAGIC_LINK_REQUESTED = "client.magic_link_requested"
 EMAIL_CHANGE_REQUESTED = "account.email_change_requested"
 EMAIL_CHANGED = "account.email_changed"
+NEW_DEVICE = "account.new_device"
+"""``{account_kind, account_id, session_id}``: a sign-in with a browser that the account had not been used with."""
 STAFF_SECOND_FACTOR_CHANGED = "staff.second_factor_changed"

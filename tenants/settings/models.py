@@ -3,17 +3,23 @@
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import ARRAY, CheckConstraint, String, text
+from sqlalchemy import ARRAY, CheckConstraint, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import TenantBase
+
+REMINDERS_FIT = (
+    "cardinality(reminder_minutes) <= 4 AND 15 <= ALL (reminder_minutes) AND 20160 >= ALL (reminder_minutes)"
+)
+"""At most four, from a quarter of an hour to fourteen days before."""
 
 
 class PracticeSettings(TenantBase):
     """The practice's choices. ``hold_minutes``: how long an unpaid booking keeps its time.
 
     ``cancellation_notice_hours``: a client who cancels at least so long before gets everything back,
-    later nothing. ``reminder_hours``: how long before the visit the reminder goes out.
+    later nothing. ``reminder_minutes``: how long before a visit reminders go out (empty: none do); where it is None
+    there is one, ``reminder_hours`` before. A service may have a list of its own.
     ``second_factor_required``: of every member of staff. ``practitioners_see_all``: other practitioners'
     appointments and clients too. ``records_years``, ``invoice_years``: how long the record of a treatment (Ley
     41/2002, art. 17: at least five years) and the books (Código de Comercio, art. 30: six) outlive an erasure.
@@ -32,6 +38,7 @@ class PracticeSettings(TenantBase):
         CheckConstraint("hold_minutes BETWEEN 1 AND 1440", name="hold_minutes"),
         CheckConstraint("cancellation_notice_hours BETWEEN 0 AND 720", name="cancellation_notice_hours"),
         CheckConstraint("reminder_hours BETWEEN 1 AND 168", name="reminder_hours"),
+        CheckConstraint(REMINDERS_FIT, name="reminder_minutes"),
         CheckConstraint("records_years BETWEEN 5 AND 30", name="records_years"),
         CheckConstraint("invoice_years BETWEEN 4 AND 30", name="invoice_years"),
         CheckConstraint("holidays_region IS NULL OR holidays_country IS NOT NULL", name="holidays"),
@@ -51,6 +58,7 @@ class PracticeSettings(TenantBase):
     hold_minutes: Mapped[int] = mapped_column(server_default=text("15"))
     cancellation_notice_hours: Mapped[int] = mapped_column(server_default=text("24"))
     reminder_hours: Mapped[int] = mapped_column(server_default=text("24"))
+    reminder_minutes: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
     reveal_taken_email: Mapped[bool] = mapped_column(server_default=text("false"))
     contact_email: Mapped[str | None] = mapped_column(String(320))
     second_factor_required: Mapped[bool] = mapped_column(server_default=text("false"))

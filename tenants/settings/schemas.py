@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, StringConstraints, field_validator
 
+from tenants.settings.reminders import ReminderMinutes
+
 PaymentMethod = Literal["stripe", "paypal", "sandbox", "offline"]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -55,6 +57,9 @@ class SettingsRead(BaseModel):
     hold_minutes: int
     cancellation_notice_hours: int
     reminder_hours: int
+    reminder_minutes: list[int] | None = Field(
+        description="How long before a visit reminders go out; null: once, `reminder_hours` before."
+    )
     reveal_taken_email: bool
     contact_email: str | None
     privacy_policy_version: str
@@ -81,7 +86,13 @@ class SettingsPatch(BaseModel):
     payment_methods: Annotated[list[PaymentMethod], Field(min_length=1, max_length=4)] | None = None
     hold_minutes: Annotated[int, Field(ge=1, le=1440)] | None = None
     cancellation_notice_hours: Annotated[int, Field(ge=0, le=720)] | None = None
-    reminder_hours: Annotated[int, Field(ge=1, le=168)] | None = None
+    reminder_hours: Annotated[
+        int | None, Field(ge=1, le=168, description="One reminder, so long before: it takes the place of a list.")
+    ] = None
+    reminder_minutes: Annotated[
+        ReminderMinutes | None,
+        Field(description="Reminders so many minutes before; []: none, null: the one of `reminder_hours`."),
+    ] = None
     reveal_taken_email: bool | None = None
     contact_email: EmailStr | None = None
     privacy_policy_version: Annotated[

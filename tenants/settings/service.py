@@ -1,17 +1,23 @@
 """A practice's own settings."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ScalarSelect, select, update
 
 from tenants.plans.capabilities import Capability, need
+from tenants.settings.events import REMINDER_ADDED
 from tenants.settings.models import PracticeSettings
+from tenants.settings.reminders import practice_reminders
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
 from todoenbalance.kit.holidays import check_country_region
+from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.settings import Settings
+
+SETTLED_AFTER = timedelta(minutes=1)
+"""By then every booking that was made by the former settings is committed, so that it is found."""
 
 
 async def get_practice_settings(session: TenantSession, *, for_update: bool = False) -> PracticeSettings:
@@ -55,6 +61,9 @@ async def set_method_connected(session: TenantSession, method: str, *, is_connec
 async def update_practice_settings(session: TenantSession, changes: dict[str, Any]) -> PracticeSettings:
     """Change some of them; the rest stays. With another country of holidays the region goes, unless one is given.
 
+    ``reminder_hours`` without ``reminder_minutes`` takes the place of the list. A reminder that was not there before is
+    told of, so that who has booked already gets it too.
+
     Raises :class:`InvalidInputError` for a country or region whose holidays are not known or half of quiet hours, and
     ``PracticePastDueError`` or ``NotInPlanError`` for branding that the practice's plan withholds.
     """
@@ -71,8 +80,13 @@ async def update_practice_settings(session: TenantSession, changes: dict[str, An
     begins, ends = (changes.get(name, getattr(settings, name)) for name in ("quiet_from", "quiet_until"))
     if (begins is None) != (ends is None) or (begins is not None and begins == ends):
         raise InvalidInputError(["body", "quiet_until"], "quiet hours have a beginning and another end, or neither")
+    if "reminder_hours" in changes:  # whoever knows of one reminder only means that there be this one
+        changes = {"reminder_minutes": None} | changes
+    reminders = practice_reminders(settings)
     for name, value in changes.items():
         setattr(settings, name, value)
+    for minutes in set(practice_reminders(settings)) - set(reminders):
+        await publish(session, REMINDER_ADDED, {"minutes": minutes}, run_at=clock.now() + SETTLED_AFTER)
     settings.updated_at = clock.now()
     return settings
 

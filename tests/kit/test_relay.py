@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 from sqlalchemy.exc import ProgrammingError
 
 from tenants.registry.service import TenantDirectory
@@ -20,7 +20,7 @@ from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import OutboxSettings
 from todoenbalance.kit.tenancy import TenantContext
 
-SETTINGS = OutboxSettings(batch_size=50, lease_seconds=60)
+SETTINGS = OutboxSettings(in_flight=50, lease_seconds=60)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ class TestHandingOver:
     async def test_relays_that_meet_share_the_rows(self, fresh_runtime: Runtime, fresh_practice: TenantContext) -> None:
         async with fresh_runtime.database.tenant(fresh_practice) as session:
             published = {await publish(session, "test.happened", {"n": n}) for n in range(40)}
-        settings = SETTINGS.model_copy(update={"batch_size": 7})
+        settings = SETTINGS.model_copy(update={"in_flight": 7})
         batches = await asyncio.gather(*(hand_over(fresh_runtime, settings) for _ in range(10)))
         handed = [item.event_id for batch in batches for item in batch]
         assert len(handed) == len(set(handed))
@@ -89,6 +89,70 @@ class TestHandingOver:
                 await publish(session, "test.happened", {})
                 raise KeyError
         assert await hand_over(fresh_runtime) == []
+
+
+class TestFairShare:
+    async def world(self, runtime: Runtime, *counts: int) -> list[str]:
+        """Practices with so many due rows each; whoever comes later has younger ones. Answers their keys."""
+        tenants = [await make_practice(runtime) for _ in counts]
+        async with runtime.database.platform() as session:
+            await session.execute(delete(OutboxEvent))
+        now = clock.now()
+        for position, (tenant, count) in enumerate(zip(tenants, counts, strict=True)):
+            async with runtime.database.tenant(tenant) as session:
+                for _ in range(count):
+                    due_at = now - timedelta(seconds=60 - position)
+                    await publish(session, "test.happened", {}, run_at=due_at)
+        return [tenant.key for tenant in tenants]
+
+    async def drain(self, runtime: Runtime, settings: OutboxSettings) -> list[str]:
+        """As one worker does it, first come first served; answers whose rows ran, in order."""
+        ran: list[str] = []
+        line: list[relay.Handover] = []
+        while True:
+            line += await hand_over(runtime, settings)
+            if not line:
+                return ran
+            assert len(line) <= settings.in_flight
+            item = line.pop(0)
+            async with runtime.database.platform() as session:
+                delivery = await relay.begin(session, item.event_id, item.attempt)
+                assert delivery is not None
+                await relay.finish(session, item.event_id)
+            ran.append(str(delivery.tenant_key))
+
+    async def test_one_practices_mass_delays_nobody_and_goes_on(self, fresh_runtime: Runtime) -> None:
+        _, *small = keys = await self.world(fresh_runtime, 60, 3, 3, 3)
+        settings = SETTINGS.model_copy(update={"in_flight": 8})
+        ran = await self.drain(fresh_runtime, settings)
+        assert [ran.count(key) for key in keys] == [60, 3, 3, 3]  # each row once
+        last = max(position for position, key in enumerate(ran) if key in small)
+        assert last < 3 * 4 + settings.in_flight  # three rounds of four, and what stood in line
+        assert ran[:4] == keys  # nor does anybody's little hold up the mass
+
+    async def test_who_comes_later_waits_for_what_stands_in_line_alone(self, fresh_runtime: Runtime) -> None:
+        big, late = await self.world(fresh_runtime, 60, 0)
+        settings = SETTINGS.model_copy(update={"in_flight": 8})
+        first = await hand_over(fresh_runtime, settings)
+        assert len(first) == 8
+        assert await hand_over(fresh_runtime, settings) == []  # not even when asked again
+        async with fresh_runtime.database.platform() as session:
+            newcomer = await publish(session, "test.happened", {}, tenant_key=late)
+            for item in first[:4]:
+                assert await relay.begin(session, item.event_id, item.attempt)
+        assert newcomer in [item.event_id for item in await hand_over(fresh_runtime, settings)][:2]
+        assert big != late
+
+    async def test_a_broker_that_lost_the_line_holds_nothing_up_for_longer_than_the_lease(
+        self, fresh_runtime: Runtime
+    ) -> None:
+        await self.world(fresh_runtime, 20)
+        settings = SETTINGS.model_copy(update={"in_flight": 8})
+        lost = await hand_over(fresh_runtime, settings)
+        with clock.at(clock.now() + timedelta(seconds=settings.lease_seconds + 1)):
+            again = await hand_over(fresh_runtime, settings)
+        assert len(again) == 8
+        assert not {(item.event_id, item.attempt) for item in lost} & {(it.event_id, it.attempt) for it in again}
 
 
 class TestDelivering:

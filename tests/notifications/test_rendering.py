@@ -19,6 +19,7 @@ FOLDERS = [
     ROOT / "scheduling/appointments/templates",
     ROOT / "scheduling/group_sessions/templates",
     ROOT / "scheduling/waitlist/templates",
+    ROOT / "scheduling/external_calendars/templates",
     ROOT / "billing/refunds/templates",
     ROOT / "billing/accounts/templates",
     ROOT / "billing/disputes/templates",
@@ -131,6 +132,10 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "lines": [{"subject": "Pilar Ruiz", "url": f"{base}/admin/appointments/1"}, {"subject": "Ana", "url": ""}],
         "choices_url": f"{base}/admin/my-mails",
         "preferences_url": f"{base}/mail-preferences/a",
+        "browser": "Firefox, Windows",
+        "calendar": "Nutrición deportiva",
+        "read_at": when,
+        "calendars_url": f"{base}/admin/external-calendars",
     } | changed
 
 
@@ -138,6 +143,8 @@ VARIANTS: list[dict[str, Any]] = [
     {},
     {
         "first_name": "",
+        "browser": None,
+        "read_at": None,
         "is_taken": True,
         "cancelled_by": "staff",
         "cause": "paid_twice",
@@ -201,7 +208,7 @@ def test_a_mail_speaks_one_language_and_carries_the_same_links_in_both_bodies(
 
 
 def test_a_verified_client_is_welcomed_without_a_link_to_verify() -> None:
-    mail = render_mail("client_welcome", "es", PRACTICE, values("es", verification_url=None))
+    mail = render_mail("client_welcome", "es", PRACTICE, values("es", verification_url=None, preferences_url=None))
     assert links_in(mail.text) == ["https://nuria.example.com/"]
 
 

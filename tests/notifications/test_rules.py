@@ -19,9 +19,10 @@ from notifications.preferences.service import Account, TopicNotOptionalError, ch
 from notifications.rules import SWITCHED_OFF, TOO_MANY_TODAY
 from notifications.service import deliver, send_notification
 from scheduling.appointments.history import Actor
-from scheduling.appointments.mails import CANCELLED, CONFIRMED, REMINDER
+from scheduling.appointments.mails import CANCELLED, CONFIRMED
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.visit_mails import REMINDER
 from tenants.accounts.models import AccountKind
 from tests.support.events import queued, run_due_events
 from tests.support.mails import links_in, logs_of, mails_of

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import ssl
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,10 @@ TAKEN = "250 2.0.0 taken"
 
 @dataclass(slots=True)
 class MailServer:
-    """What it answers, and what it was given. An answer of None: it says nothing for ``silent_seconds``."""
+    """What it answers, and what it was given. An answer of None: it says nothing for ``silent_seconds``.
+
+    ``before_answering`` is awaited with the name of each step: ``sender``, ``recipient``, ``content``.
+    """
 
     at_sender: str | None = "250 OK"
     at_recipient: str | None = "250 OK"
@@ -33,6 +36,7 @@ class MailServer:
     silent_seconds: float = 5.0
     hangs_up_after_content: bool = False
     password: str = ""
+    before_answering: Callable[[str], Awaitable[None]] | None = None
     port: int = 0
     envelopes: list[Envelope] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
@@ -55,14 +59,14 @@ class MailServer:
         """The sender."""
         envelope.mail_from = address
         self.options = [it.upper() for it in options]
-        return await self._said(self.at_sender)
+        return await self._said(self.at_sender, "sender")
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """The recipient."""
         envelope.rcpt_tos.append(address)
-        return await self._said(self.at_recipient)
+        return await self._said(self.at_recipient, "recipient")
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """The content."""
@@ -71,7 +75,7 @@ class MailServer:
         if self.hangs_up_after_content:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
-        return await self._said(self.at_content)
+        return await self._said(self.at_content, "content")
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         """Who has the password may come in."""
@@ -79,7 +83,9 @@ class MailServer:
         self.users.append(data.login.decode())
         return AuthResult(success=data.password.decode() == self.password, handled=False)
 
-    async def _said(self, answer: str | None) -> str:
+    async def _said(self, answer: str | None, step: str) -> str:
+        if self.before_answering is not None:
+            await self.before_answering(step)
         if answer is None:
             await asyncio.sleep(self.silent_seconds)
         return answer or TAKEN

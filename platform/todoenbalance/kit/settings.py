@@ -218,7 +218,9 @@ class OutboxSettings(BaseModel):
     """How the event queue hands over, retries and gives up."""
 
     relay_interval_seconds: float = Field(default=1.0, gt=0)
-    batch_size: int = Field(default=200, ge=1)
+    in_flight: int = Field(
+        default=100, ge=1, description="so many rows wait at Celery at most; a few for each worker process are enough"
+    )
     lease_seconds: int = Field(default=60, ge=1, description="a row handed to Celery is due again after this")
     max_attempts: int = Field(default=10, ge=1)
     backoff_base_seconds: float = Field(default=2.0, gt=0)

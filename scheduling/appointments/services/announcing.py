@@ -1,18 +1,17 @@
-"""Telling of appointments: events for the mails, with the reminder."""
+"""Telling of appointments: events for the mails, with those that the calendar causes."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import Range
 
 from scheduling.appointments.events import (
     APPOINTMENT_HOLD_EXPIRY,
-    APPOINTMENT_REMINDER,
     APPOINTMENT_UNANSWERED,
     TIME_FREED,
 )
 from scheduling.appointments.models import Appointment
-from tenants.settings.service import get_practice_settings
+from scheduling.appointments.services.reminding import queue_visit_mails
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.publish import Payload, publish
@@ -21,18 +20,9 @@ from todoenbalance.kit.outbox.publish import Payload, publish
 async def announce_appointment(
     session: TenantSession, appointment: Appointment, topic: str, *, with_session: bool = False
 ) -> None:
-    """Tell of a confirmed time, and queue its reminder unless that would be in the past. See :func:`tell`."""
+    """Tell of a confirmed time, and queue what the client is sent before and after it. See :func:`tell`."""
     await tell(session, appointment.id, appointment.version, topic, with_session=with_session)
-    await queue_reminder(session, appointment)
-
-
-async def queue_reminder(session: TenantSession, appointment: Appointment) -> None:
-    """Have the client reminded, unless that would be in the past."""
-    payload: Payload = {"appointment_id": str(appointment.id), "version": appointment.version}
-    settings = await get_practice_settings(session)
-    remind_at = appointment.starts_at - timedelta(hours=settings.reminder_hours)
-    if remind_at > clock.now():
-        await publish(session, APPOINTMENT_REMINDER, payload, run_at=remind_at)
+    await queue_visit_mails(session, appointment)
 
 
 async def queue_hold_expiry(session: TenantSession, appointment: Appointment) -> None:

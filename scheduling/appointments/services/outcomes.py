@@ -6,7 +6,7 @@ from uuid import UUID
 from billing.payments.service import lock_payments_of_payable, request_abandon
 from billing.refunds.service import Paid
 from scheduling.appointments.errors import AppointmentStateError
-from scheduling.appointments.events import APPOINTMENT_FEE_OWED, FEE_KIND, MONEY_KINDS
+from scheduling.appointments.events import APPOINTMENT_FEE_OWED, APPOINTMENT_MISSED, FEE_KIND, MONEY_KINDS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
@@ -19,7 +19,7 @@ from todoenbalance.kit.errors import InvalidInputError
 from todoenbalance.kit.outbox.publish import Payload, publish
 
 MIND_MAY_CHANGE = timedelta(hours=1)
-"""How long after a client was said not to have come they are asked for the fee."""
+"""How long after a client was said not to have come they hear of it, and are asked for the fee."""
 
 
 async def record_outcome(
@@ -28,8 +28,8 @@ async def record_outcome(
     """Say that the client came (``completed``) or did not (``no_show``), once the appointment has begun.
 
     Who did not come owes the fee of the terms, less what is here of what they paid; with a session of a package that
-    session is gone, and stands for the fee. The one may be corrected to
-    the other, and the fee with it. Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
+    session is gone, and stands for the fee. An hour later they are told. The one may be corrected to the other, and the
+    fee with it. Raises :class:`NotFoundError`, :class:`AppointmentStateError`.
     """
     check_owner(await AppointmentRepository(session).find(appointment_id), None)
     paid = Paid.of(await lock_payments_of_payable(session, MONEY_KINDS, appointment_id))
@@ -50,14 +50,14 @@ async def record_outcome(
         record_change(
             session, appointment.id, ChangeKind.NO_SHOW, actor, no_show_fee_minor=appointment.no_show_fee_minor
         )
-        if appointment.no_show_fee_minor:
-            due_at = clock.now() + MIND_MAY_CHANGE
-            payload: Payload = {
-                "appointment_id": str(appointment.id),
-                "version": appointment.version,
-                "due_at": due_at.isoformat(),
-            }
-            await publish(session, APPOINTMENT_FEE_OWED, payload, run_at=due_at)
+        due_at = clock.now() + MIND_MAY_CHANGE
+        payload: Payload = {
+            "appointment_id": str(appointment.id),
+            "version": appointment.version,
+            "due_at": due_at.isoformat(),
+        }
+        topic = APPOINTMENT_FEE_OWED if appointment.no_show_fee_minor else APPOINTMENT_MISSED
+        await publish(session, topic, payload, run_at=due_at)
     else:
         record_change(session, appointment.id, ChangeKind(status), actor)
     await spend_means(session, appointment, actor, status)

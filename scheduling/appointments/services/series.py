@@ -22,7 +22,6 @@ from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.series import Occurrence, Pattern
-from scheduling.appointments.services.announcing import queue_reminder
 from scheduling.appointments.services.booking import (
     MAX_HOLDS,
     Hold,
@@ -34,6 +33,7 @@ from scheduling.appointments.services.booking import (
     settle_price,
     tell_of_booking,
 )
+from scheduling.appointments.services.reminding import queue_visit_mails
 from scheduling.availability.rules import Rule
 from scheduling.availability.service import Judgement, Turns, Verdict, judge_start
 from todoenbalance.kit.database import TenantSession
@@ -266,7 +266,7 @@ def _hold_of(offer: Offer, place: Place, actor: Actor) -> Hold | None:
 
 
 async def _tell(session: TenantSession, booked: Sequence[Appointment], actor: Actor, liberties: Liberties) -> None:
-    """History, one mail for all, and a reminder for each."""
+    """History, one mail for all, and reminders for each."""
     taken = {name: True for name in ("outside_hours", "overlapping") if getattr(liberties, name)}
     for appointment in booked:
         if appointment.status == AppointmentStatus.HELD:
@@ -275,6 +275,6 @@ async def _tell(session: TenantSession, booked: Sequence[Appointment], actor: Ac
         record_change(session, appointment.id, ChangeKind.BOOKED, actor, **taken)
         if appointment.amount_due_minor:
             record_change(session, appointment.id, ChangeKind.CONFIRMED, actor, how=OFFLINE)
-        await queue_reminder(session, appointment)
+        await queue_visit_mails(session, appointment)
     if booked[0].status == AppointmentStatus.CONFIRMED:
         await publish(session, APPOINTMENT_SERIES_BOOKED, {"series_id": str(booked[0].series_id)})

@@ -4,16 +4,20 @@ from typing import Any
 from uuid import UUID
 
 from scheduling.catalogue.errors import ServiceWasBookedError
+from scheduling.catalogue.events import SERVICE_FOLLOW_UP_CHANGED, SERVICE_REMINDER_ADDED
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.catalogue.repository import CatalogueRepository, OwnTermsRow
 from scheduling.catalogue.schemas import OwnTerms, ServiceAdminRead, ServiceCreate, ServicePatch
 from scheduling.catalogue.service import get_service, read_service
 from scheduling.catalogue.services.known import check_known
+from tenants.settings.reminders import practice_reminders
+from tenants.settings.service import SETTLED_AFTER, get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.money import MoneySchema
+from todoenbalance.kit.outbox.publish import publish
 
 _MONEY = {"price": "price_minor", "deposit": "deposit_minor", "no_show_fee": "no_show_fee_minor"}
 _LINKS = ("practitioner_ids", "practitioners")
@@ -57,14 +61,31 @@ async def change_service(session: TenantSession, service_id: UUID, patch: Servic
     becomes_another = "capacity" in changes and (changes["capacity"] is None) != (service.capacity is None)
     if becomes_another and await catalogue.was_booked(service_id):
         raise ServiceWasBookedError
+    reminders, follow_up = await _reminders(session, service), service.follow_up_hours
     for name, value in _columns(session, changes).items():
         setattr(service, name, value)
     if "price" in changes:
         service.currency = session.tenant.currency
     _check_deposit(service)
     await catalogue.flush()
+    await _tell_of_mails(session, service, set(await _reminders(session, service)) - set(reminders), follow_up)
     await _link(session, service.id, patch)
     return await read_service(session, service_id)
+
+
+async def _reminders(session: TenantSession, service: Service) -> list[int]:
+    own = service.reminder_minutes
+    return practice_reminders(await get_practice_settings(session)) if own is None else own
+
+
+async def _tell_of_mails(session: TenantSession, service: Service, added: set[int], follow_up: int | None) -> None:
+    """So that who has booked already gets them too."""
+    service_id, due_at = str(service.id), clock.now() + SETTLED_AFTER
+    for minutes in added:
+        await publish(session, SERVICE_REMINDER_ADDED, {"service_id": service_id, "minutes": minutes}, run_at=due_at)
+    hours = service.follow_up_hours
+    if hours is not None and hours != follow_up:
+        await publish(session, SERVICE_FOLLOW_UP_CHANGED, {"service_id": service_id, "hours": hours}, run_at=due_at)
 
 
 async def remove_service(session: TenantSession, service_id: UUID) -> bool:

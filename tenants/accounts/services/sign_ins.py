@@ -5,14 +5,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from tenants.accounts.errors import InvalidCredentialsError
+from tenants.accounts.events import NEW_DEVICE
 from tenants.accounts.models import AccountKind, Client, RefreshToken, SignIn, Staff
 from tenants.accounts.repository import AccountRepository
 from tenants.accounts.services.lockouts import announce_lock, lockout_of, password_subject
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
+from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device
+from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device, describe_user_agent
 from todoenbalance.kit.security.passwords import verify_password
 from todoenbalance.kit.security.sign_ins import (
     EndReason,
@@ -161,10 +163,17 @@ async def start_session(
     device: Device = UNKNOWN_DEVICE,
     has_second_factor: bool = False,
 ) -> TokenPair:
-    """Sign an authenticated account in, under its row's lock: an access token and the first refresh token."""
+    """Sign an authenticated account in, under its row's lock: an access token and the first refresh token.
+
+    With a browser that they have not used before, its owner is told; not of the very first.
+    """
+    known = await AccountRepository(session).list_user_agents(kind, account_id) if device.user_agent else []
     started = await _sign_ins(session, auth, kind).start(
         method, device, has_second_factor=has_second_factor, account_kind=kind, account_id=account_id
     )
+    if known and describe_user_agent(device.user_agent) not in {describe_user_agent(one) for one in known}:
+        payload = {"account_kind": str(kind), "account_id": str(account_id), "session_id": str(started.sign_in.id)}
+        await publish(session, NEW_DEVICE, payload)
     return _pair(session.tenant, signer, auth, kind, started)
 
 
@@ -208,6 +217,11 @@ async def _find_under_lock(
         return None
     await AccountRepository(session).lock_account(kind, row.account_id)
     return await tokens.find_token(refresh_token)
+
+
+async def find_sign_in(session: TenantSession, session_id: UUID) -> SignIn | None:
+    """A sign-in, ended or not, or None where it is kept no longer."""
+    return await session.get(SignIn, session_id)
 
 
 async def end_session_by_id(session: TenantSession, session_id: UUID, reason: EndReason = EndReason.SIGNED_OUT) -> None:

@@ -21,9 +21,10 @@ from notifications.overrides.variables import COMMON, OverridableKind, Shape, Va
 from notifications.recipients import Recipient, find_reader
 from notifications.rendering import builtin_source
 from notifications.service import Composer, Notice, composed_kinds
-from scheduling.appointments import fee_mails, mails, request_mails, series_mails
+from scheduling.appointments import fee_mails, mails, request_mails, series_mails, visit_mails
 from scheduling.appointments.events import FEE_KIND
 from scheduling.appointments.models import Appointment
+from scheduling.catalogue.models import Service
 from scheduling.waitlist import mail_kinds
 from scheduling.waitlist import mails as waitlist_mails
 from scheduling.waitlist.models import WaitlistEntry
@@ -47,8 +48,10 @@ COMPOSERS: Mapping[str, Composer] = {
     account_mails.CLIENT_WELCOME: account_mails.compose_welcome,
     mails.CONFIRMED: mails.compose_standing,
     mails.MOVED: mails.compose_standing,
-    mails.REMINDER: mails.compose_reminder,
+    visit_mails.REMINDER: visit_mails.compose_reminder,
     mails.CANCELLED: mails.compose_cancelled,
+    visit_mails.FOLLOW_UP: visit_mails.compose_follow_up,
+    visit_mails.MISSED: visit_mails.compose_missed,
     request_mails.REQUESTED: request_mails.compose_requested,
     request_mails.APPROVED: request_mails.compose_approved,
     request_mails.DECLINED: request_mails.compose_declined,
@@ -170,7 +173,7 @@ async def test_composers_deliver_what_is_declared(runtime: Runtime, practice: Te
         session.add(child)
         await session.flush()  # the appointment refers to it
         row.dependant_id = child.id
-        for kind in (mails.CONFIRMED, mails.MOVED, mails.REMINDER):
+        for kind in (mails.CONFIRMED, mails.MOVED, visit_mails.REMINDER):
             await check(kind, row.id, row.client_id, row.version)
         row.status, row.cancelled_by = "cancelled", "staff"
         for kind in (mails.CANCELLED, request_mails.DECLINED):
@@ -181,6 +184,12 @@ async def test_composers_deliver_what_is_declared(runtime: Runtime, practice: Te
         await check(request_mails.APPROVED, row.id, row.client_id, row.version)
         row.status, row.hold_expires_at = "expired", None
         await check(request_mails.UNANSWERED, row.id, row.client_id, row.version)
+        row.status = "no_show"
+        await check(visit_mails.MISSED, row.id, row.client_id, row.version)
+        row.status = "completed"
+        (await session.get_one(Service, row.service_id)).follow_up_hours = 24
+        with clock.at(row.ends_at + timedelta(hours=25)):
+            await check(visit_mails.FOLLOW_UP, row.id, row.client_id, row.version)
         row.status, row.no_show_fee_minor = "no_show", 2000
         await check(fee_mails.FEE_OWED, row.id, row.client_id, row.version)
         await charge_fee(session, row)

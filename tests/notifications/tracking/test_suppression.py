@@ -7,7 +7,7 @@ import pytest
 
 from notifications.account_mails import CLIENT_PASSWORD_RESET
 from notifications.models import EmailLog, EmailStatus
-from scheduling.appointments.mails import REMINDER
+from scheduling.appointments.visit_mails import REMINDER
 from tenants.accounts.models import Client, StaffRole
 from tenants.privacy.erasure import erase_client
 from tenants.privacy.export import export_client

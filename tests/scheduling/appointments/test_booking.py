@@ -92,7 +92,7 @@ class TestBooking:
         events = {event.topic: event for event in await queued(runtime, practice)}
         payload = {"appointment_id": made["id"], "version": 0}
         assert events[APPOINTMENT_CONFIRMED].payload == payload
-        assert events[APPOINTMENT_REMINDER].payload == payload
+        assert events[APPOINTMENT_REMINDER].payload == payload | {"minutes": 24 * 60}
         assert events[APPOINTMENT_REMINDER].run_at == day_after - timedelta(hours=24)
 
     async def test_no_reminder_is_queued_when_its_time_is_past(

@@ -193,7 +193,7 @@ class TestMoving:
         events = [(event.topic, event.payload) for event in await queued(runtime, practice)]
         payload = {"appointment_id": made["id"], "version": 1}
         assert (APPOINTMENT_MOVED, payload) in events
-        assert (APPOINTMENT_REMINDER, payload) in events
+        assert (APPOINTMENT_REMINDER, payload | {"minutes": 24 * 60}) in events
         await book(stranger, offer)
 
     async def test_its_own_time_is_no_hindrance(

@@ -15,13 +15,13 @@ from scheduling.appointments.mails import (
     CONFIRMED,
     CONFIRMED_PRACTICE,
     MOVED,
-    REMINDER,
 )
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.confirming import confirm_offline
 from scheduling.appointments.services.moving import reschedule_appointment
+from scheduling.appointments.visit_mails import REMINDER
 from scheduling.catalogue.models import Practitioner, ServicePractitioner
 from tenants.accounts.models import StaffRole
 from tests.support.events import run_due_events

@@ -8,8 +8,9 @@ from icalendar import Calendar, Event
 
 from notifications.models import MailboxMessage
 from scheduling.appointments.history import Actor
-from scheduling.appointments.mails import CANCELLED, MOVED, REMINDER
+from scheduling.appointments.mails import CANCELLED, MOVED
 from scheduling.appointments.models import Appointment
+from scheduling.appointments.visit_mails import REMINDER
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.group_sessions.mails import PLANNED_PRACTICE
 from scheduling.group_sessions.models import GroupSession

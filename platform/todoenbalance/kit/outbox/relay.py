@@ -3,6 +3,10 @@
 The row is the truth and Celery only carries its id. A row that was handed over becomes due again after
 the lease, so neither a lost message nor a killed worker loses an event; ``started_attempt`` lets each
 hand-over be begun by one worker only, so a message that the broker repeats does nothing.
+
+Practices take turns: the first due row of each, then the second of each. And Celery, whose queue is first come first
+served, is given few rows at a time, so that whoever comes while somebody's ten thousand are due waits for those few
+alone, and no row's lease runs out while it only stands in line.
 """
 
 import random
@@ -42,10 +46,53 @@ class Delivery:
 
 
 async def hand_over_due(session: PlatformSession, settings: OutboxSettings) -> list[Handover]:
-    """Lease the rows that are due, oldest first; relays that meet skip each other's rows.
+    """Lease rows that are due, in the order in which they are to go; relays that meet skip each other's rows.
 
-    A row that took its worker down with it as often as a row may fail is parked instead.
+    No more than ``in_flight`` wait at Celery at once, and none are handed over until a quarter of that has been begun.
+    The platform's own rows have their turn like a practice's. A row that took its worker down with it as often as a
+    row may fail is parked instead.
     """
+    now = clock.now()
+    room = settings.in_flight - await _count_in_flight(session, settings)
+    if room < max(settings.in_flight // 4, 1):
+        return []
+    await _park_hopeless(session, settings)
+    is_due = (OutboxEvent.run_at <= now) & OutboxEvent.parked_at.is_(None)
+    by_age = OutboxEvent.run_at, OutboxEvent.id
+    turn = func.row_number().over(partition_by=OutboxEvent.tenant, order_by=by_age)
+    turns = select(OutboxEvent.id, turn.label("turn")).where(is_due).subquery()
+    due = (
+        select(OutboxEvent.id)
+        .join(turns, turns.c.id == OutboxEvent.id)
+        .where(is_due)
+        .order_by(turns.c.turn, *by_age)
+        .limit(room)
+        .with_for_update(skip_locked=True, of=OutboxEvent)
+    )
+    ids = list(await session.scalars(due))
+    lease = (
+        update(OutboxEvent)
+        .where(OutboxEvent.id.in_(ids))
+        .values(run_at=now + timedelta(seconds=settings.lease_seconds), attempts=OutboxEvent.attempts + 1)
+        .returning(OutboxEvent.id, OutboxEvent.attempts)
+    )
+    attempts = {row.id: row.attempts for row in await session.execute(lease)} if ids else {}
+    return [Handover(event_id, attempts[event_id]) for event_id in ids]
+
+
+async def _count_in_flight(session: PlatformSession, settings: OutboxSettings) -> int:
+    """How many rows were handed over and not begun, and have a lease."""
+    now = clock.now()
+    statement = select(func.count()).where(
+        OutboxEvent.run_at > now,
+        OutboxEvent.run_at <= now + timedelta(seconds=settings.lease_seconds),
+        OutboxEvent.attempts > OutboxEvent.started_attempt,
+        OutboxEvent.parked_at.is_(None),
+    )
+    return (await session.scalar(statement)) or 0
+
+
+async def _park_hopeless(session: PlatformSession, settings: OutboxSettings) -> None:
     now = clock.now()
     hopeless = (
         select(OutboxEvent.id)
@@ -61,21 +108,6 @@ async def hand_over_due(session: PlatformSession, settings: OutboxSettings) -> l
         .where(OutboxEvent.id.in_(hopeless.scalar_subquery()))
         .values(parked_at=now, last_error=func.coalesce(OutboxEvent.last_error, "its worker died"))
     )
-    due = (
-        select(OutboxEvent.id)
-        .where(OutboxEvent.run_at <= now, OutboxEvent.parked_at.is_(None))
-        .order_by(OutboxEvent.run_at)
-        .limit(settings.batch_size)
-        .with_for_update(skip_locked=True)
-    )
-    statement = (
-        update(OutboxEvent)
-        .where(OutboxEvent.id.in_(due.scalar_subquery()))
-        .values(run_at=now + timedelta(seconds=settings.lease_seconds), attempts=OutboxEvent.attempts + 1)
-        .returning(OutboxEvent.id, OutboxEvent.attempts)
-    )
-    rows = (await session.execute(statement)).all()
-    return [Handover(row.id, row.attempts) for row in sorted(rows)]
 
 
 async def begin(session: PlatformSession, event_id: UUID, attempt: int) -> Delivery | None:
