@@ -43,7 +43,8 @@ def test_the_document_shows_the_table() -> None:
 def test_what_guards_or_is_due_can_not_be_switched_off() -> None:
     optional = {kind for kind, row in CATALOGUE.items() if row.is_optional}
     assert optional == {
-        "appointment_reminder", "appointment_follow_up", "appointment_missed", "waitlist_joined", "waitlist_lapsed", "waitlist_over", "package_expiring",
+        "appointment_reminder", "appointment_follow_up", "appointment_missed",
+            "waitlist_joined", "waitlist_lapsed", "waitlist_over", "package_expiring",
         "appointment_confirmed_practice", "appointment_moved_practice", "appointment_cancelled_practice",
         "appointment_series_practice", "group_session_moved_practice", "group_session_cancelled_practice",
         "refund_settled_practice",
