@@ -13,6 +13,7 @@ from billing.webhooks import handling
 from todoenbalance.kit import clock
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
+from todoenbalance.kit.trust import usual_trust
 
 _log = get_logger("billing.webhooks")
 _TIMEOUT_SECONDS = 10.0
@@ -67,7 +68,7 @@ async def _post(url: str, host: str, headers: dict[str, str], body: bytes) -> st
     all_headers = {**headers, "Host": host, "Content-Type": "application/json"}
     try:
         # No proxy from the environment: the address is one of our own.
-        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=usual_trust(), timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             answer = await client.post(url, content=body, headers=all_headers)
     except httpx.HTTPError as error:
         return type(error).__name__

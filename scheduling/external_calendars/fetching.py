@@ -11,12 +11,12 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import httpx
 
 from scheduling.external_calendars.addresses import AddressRules
 from scheduling.external_calendars.errors import ReadFailedError, ReadFailure
+from todoenbalance.kit.trust import usual_trust
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -54,11 +54,6 @@ async def resolve(host: str, port: int) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise ReadFailedError(ReadFailure.UNREACHABLE) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-@lru_cache(maxsize=1)
-def _usual_trust() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +112,7 @@ class CalendarFetcher:
         # The name that the certificate must have, though the connection goes to the address.
         extensions = {"sni_hostname": url.raw_host.decode("ascii").rstrip(".")}
         timeout = httpx.Timeout(self.limits.seconds, connect=self.limits.seconds / (_ADDRESSES_TRIED + 1))
-        trust = self.trust or _usual_trust()
+        trust = self.trust or usual_trust()
         async with (
             httpx.AsyncClient(verify=trust, trust_env=False, timeout=timeout) as client,
             client.stream("GET", pinned, headers=headers, extensions=extensions, follow_redirects=False) as answer,

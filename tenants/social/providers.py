@@ -31,6 +31,7 @@ from tenants.social.port import (
 from todoenbalance.kit import clock
 from todoenbalance.kit.settings import ProviderSettings
 from todoenbalance.kit.text import check_name
+from todoenbalance.kit.trust import usual_trust
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 _LEEWAY_SECONDS = 60
@@ -61,7 +62,7 @@ class _Client(OAuth2):
     """The base client, with time limits and no redirects: a code or a secret goes to this address or to none."""
 
     def get_httpx_client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-        return httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False)
+        return httpx.AsyncClient(verify=usual_trust(), timeout=_TIMEOUT, follow_redirects=False)
 
 
 class Google:
@@ -189,7 +190,7 @@ async def _exchange(client: _Client, code: str, redirect_uri: str, verifier: str
 async def _read_json(url: str, access_token: str, params: dict[str, str] | None = None) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {access_token}", "Accept": "application/json"}
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False) as client:
+        async with httpx.AsyncClient(verify=usual_trust(), timeout=_TIMEOUT, follow_redirects=False) as client:
             answer = await client.get(url, params=params, headers=headers)
         if answer.status_code != 200:
             raise _translate(answer)

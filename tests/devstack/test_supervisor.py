@@ -87,7 +87,8 @@ class TestRestarting:
         orphan = next(pid for pid in _marked(tmp_path) if pid != first)
         os.kill(first, signal.SIGKILL)
         assert _watch_until(supervisor, lambda: child.running and child.pid != first)
-        assert not is_alive(orphan)
+        # It was sent SIGKILL before the next one started; the kernel takes its time on a busy machine.
+        assert wait_until(lambda: not is_alive(orphan), 10)
 
 
 class TestStopping:

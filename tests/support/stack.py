@@ -117,7 +117,7 @@ class RunningStack:
     def http(self, slug: str | None = None, **headers: str) -> Iterator[httpx.Client]:
         """A client of a practice's host, or of the platform's."""
         with httpx.Client(
-            transport=LoopbackTransport(), base_url=self.url(slug), headers=headers, timeout=30
+            transport=LoopbackTransport(verify=False), base_url=self.url(slug), headers=headers, timeout=30
         ) as client:
             yield client
 

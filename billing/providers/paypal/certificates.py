@@ -28,6 +28,7 @@ from billing.providers.port import InvalidSignatureError, OutcomeUnknownError
 from todoenbalance.kit import clock
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.settings import PaymentMode
+from todoenbalance.kit.trust import usual_trust
 
 _log = get_logger("billing.paypal")
 
@@ -251,7 +252,9 @@ async def _read_limited(url: str) -> bytes:
     content = bytearray()
     # Nothing from the environment, and no redirects: the list of hosts is the whole point.
     async with (
-        httpx.AsyncClient(timeout=FETCH_SECONDS, trust_env=False, follow_redirects=False) as client,
+        httpx.AsyncClient(
+            verify=usual_trust(), timeout=FETCH_SECONDS, trust_env=False, follow_redirects=False
+        ) as client,
         client.stream("GET", url) as answer,
     ):
         if answer.status_code >= 500 or answer.status_code == 429:
