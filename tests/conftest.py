@@ -104,7 +104,8 @@ def _settings(cluster: EmbeddedPostgres, database: str, **values: object) -> Set
             "database_url": SecretStr(cluster.url_for(database, LOGIN_ROLE, LOGIN_PASSWORD)),
             "redis_url": SecretStr("redis://127.0.0.1:1/0"),
             "secret_keys": SecretStr(f"test:{secrets.token_urlsafe(32)}"),
-            "pool": PoolSettings(size=5, overflow=15),
+            # On a busy machine a connection takes its time.
+            "pool": PoolSettings(size=5, overflow=15, connect_seconds=60),
             # Every test comes from one address.
             "rate_limits": RateLimitSettings(factor=100),
         }

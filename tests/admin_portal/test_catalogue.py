@@ -79,6 +79,8 @@ class TestServices:
             "move_notice_hours": 0,
             "refund_tiers": None,
             "no_show_fee": None,
+            "reminder_minutes": None,
+            "follow_up_hours": None,
             "colour": None,
             "position": 0,
             "cancellation_policy": {

@@ -117,7 +117,7 @@ class TestPageOfALink:
         assert page.headers["referrer-policy"] == "no-referrer"
         assert page.headers["x-robots-tag"] == "noindex"
         shown = form_of(page, "/choices").data
-        assert shown["topics"] == shown["shown"] == ["reminders", "waitlist", "packages"]
+        assert shown["topics"] == shown["shown"] == ["reminders", "follow_ups", "waitlist", "packages"]
         answer = await submit(browser, page, "/choices", topics=["waitlist"])
         assert answer.status_code == 303
         assert answer.headers["location"] == f"{path}?saved=yes"
@@ -125,7 +125,7 @@ class TestPageOfALink:
         assert "Saved." in again.text
         assert form_of(again, "/choices").data["topics"] == "waitlist"
         assert {topic: one[0] for topic, one in (await choices(runtime, practice)).items()} == {
-            "reminders": False, "packages": False, "waitlist": True,
+            "reminders": False, "follow_ups": False, "packages": False, "waitlist": True,
         }  # fmt: skip
 
     async def test_a_forged_form_names_what_it_likes_and_changes_what_is_ours_to_change(
@@ -151,12 +151,12 @@ class TestOwnAccount:
         api = http(practice, headers=account.headers | {"Accept-Language": "en"})
         items = (await api.get(API)).json()["items"]
         assert {item["topic"]: item["is_on"] for item in items} == {
-            "reminders": True, "waitlist": False, "packages": True,
+            "reminders": True, "follow_ups": False, "waitlist": False, "packages": True,
         }  # fmt: skip
         assert items[0]["name"] == "Reminders"
-        assert items[1]["always"] == ["a time is kept for the reader, for a while"]
+        assert items[2]["always"] == ["a time is kept for the reader, for a while"]
         changed = await api.put(API, json={"topics": {"waitlist": True, "reminders": False}})
-        assert [item["is_on"] for item in changed.json()["items"]] == [False, True, True]
+        assert [item["is_on"] for item in changed.json()["items"]] == [False, False, True, True]
         for topics in ({"security": False}, {"nonsense": True}, {"x" * 40: True}, {"reminders": "perhaps"}):
             refused = await api.put(API, json={"topics": topics})
             assert refused.status_code == 422

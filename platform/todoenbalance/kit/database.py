@@ -157,7 +157,7 @@ def create_engine(url: str, pool: PoolSettings, *, application_name: str = "todo
         connect_args={
             "cursor_factory": ExtendedProtocolCursor,
             "application_name": application_name,
-            "connect_timeout": 5,
+            "connect_timeout": pool.connect_seconds,
         },
     )
 

@@ -32,6 +32,8 @@ class PoolSettings(BaseModel):
     overflow: int = Field(default=0, ge=0)
     timeout_seconds: float = Field(default=10, gt=0)
     recycle_seconds: int = Field(default=1800, ge=1)
+    connect_seconds: int = Field(default=5, ge=2)
+    """How long a new connection may take; libpq rounds less than two up."""
     practices_per_connection: int = Field(default=1000, ge=1)
 
 

@@ -105,7 +105,9 @@ async def test_the_practice_hears_of_money_that_went_back_by_itself(
     mails = [mail for mail in await mails_of(runtime, practice, owner_of(practice)) if "12,50" in mail.subject]
     [mail] = mails
     assert_speaks("es", mail, practice.name, "Primera visita", "Carla Cliente")
-    assert links_in(mail.text) == [f"http://{practice.slug}.localhost:8000/admin/payments/{payment_id}"]
+    page, choices = links_in(mail.text)
+    assert page == f"http://{practice.slug}.localhost:8000/admin/payments/{payment_id}"
+    assert choices.startswith(f"http://{practice.slug}.localhost:8000/mail-preferences/")
 
 
 async def test_the_practice_is_not_told_of_what_it_asked_for(runtime: Runtime, practice: TenantContext) -> None:
