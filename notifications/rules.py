@@ -16,7 +16,7 @@ from notifications.quiet_hours import QuietHours
 from notifications.recipients import Reader
 from notifications.repository import EmailLogRepository
 from notifications.tracking.service import is_suppressed
-from tenants.settings.service import get_practice_settings
+from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.tasks import RetryLaterError
@@ -53,8 +53,8 @@ async def find_refusal(session: TenantSession, row: MailKind, reader: Reader) ->
     return None
 
 
-async def wait_for_the_morning(
-    session: TenantSession, row: MailKind, reader: Reader, useful_until: datetime | None
+def wait_for_the_morning(
+    practice: PracticeSettings, row: MailKind, reader: Reader, useful_until: datetime | None
 ) -> None:
     """Leave the reader alone in the quiet hours of their own zone, unless the mail would then be of no use.
 
@@ -63,7 +63,6 @@ async def wait_for_the_morning(
     """
     if not row.can_wait:
         return
-    practice = await get_practice_settings(session)
     if practice.quiet_from is None or practice.quiet_until is None:
         return
     now = clock.now()
@@ -73,7 +72,9 @@ async def wait_for_the_morning(
     raise RetryLaterError("quiet hours", (ends - now).total_seconds())
 
 
-async def is_over_daily_limit(session: TenantSession, row: MailKind, reader: Reader, log: EmailLog) -> bool:
+async def is_over_daily_limit(
+    session: TenantSession, practice: PracticeSettings, row: MailKind, reader: Reader, log: EmailLog
+) -> bool:
     """Whether the reader has had their optional mails of this (their own) day. One that was let through before and
     met a provider that was down is not counted against itself."""
     if not row.is_capped or log.attempts:
@@ -81,9 +82,11 @@ async def is_over_daily_limit(session: TenantSession, row: MailKind, reader: Rea
     # Mails to one reader are counted one after the other: two at once would each not see the other.
     key = f"mail-limit:{session.tenant.key}:{reader.address}"
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
-    limit = (await get_practice_settings(session)).daily_mail_limit
     since = _midnight(reader.timezone)
-    return await EmailLogRepository(session).count_to(reader.address, CAPPED_KINDS, since, except_id=log.id) >= limit
+    return (
+        await EmailLogRepository(session).count_to(reader.address, CAPPED_KINDS, since, except_id=log.id)
+        >= practice.daily_mail_limit
+    )
 
 
 def _midnight(timezone: str) -> datetime:

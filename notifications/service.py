@@ -29,6 +29,7 @@ from notifications.rules import (
     wait_for_the_morning,
 )
 from tenants.registry.models import TenantStatus
+from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.logs import get_logger
@@ -139,8 +140,10 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
         return None
     if await hold(session, row, reader, log, payload, composed.useful_until):
         return None
-    await wait_for_the_morning(session, row, reader, composed.useful_until)
-    if await is_over_daily_limit(session, row, reader, log):
+    # As long as it is held here, whoever asks for it below is answered without a query.
+    practice = await get_practice_settings(session)
+    wait_for_the_morning(practice, row, reader, composed.useful_until)
+    if await is_over_daily_limit(session, practice, row, reader, log):
         log.recipient = reader.address
         await _skip(session, log, TOO_MANY_TODAY)
         return None

@@ -22,9 +22,9 @@ SETTLED_AFTER = timedelta(minutes=1)
 
 async def get_practice_settings(session: TenantSession, *, for_update: bool = False) -> PracticeSettings:
     """The one row; made with the practice, so it is always there."""
-    statement = select(PracticeSettings).where(PracticeSettings.id == 1)
-    if for_update:
-        statement = statement.with_for_update()
+    if not for_update:
+        return await session.get_one(PracticeSettings, 1)
+    statement = select(PracticeSettings).where(PracticeSettings.id == 1).with_for_update()
     return (await session.scalars(statement)).one()
 
 
