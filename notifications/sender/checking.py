@@ -223,7 +223,9 @@ async def _finish(session: TenantSession, turn: _Turn, finding: _Finding) -> boo
     was_verified = row.verified_at is not None
     row.records = [one.to_json() for one in finding.records]
     row.trouble, row.checked_at = finding.trouble, now
-    row.unanswered = row.unanswered + 1 if finding.verdict is Verdict.UNKNOWN else 0
+    # The provider's silence alone breaks nothing: what it signed for yesterday it signs for today, if DNS is as it was.
+    is_silent = any(one.is_required and one.state is RecordState.UNKNOWN for one in finding.records)
+    row.unanswered = row.unanswered + 1 if finding.verdict is Verdict.UNKNOWN and is_silent else 0
     if finding.verdict is Verdict.GOOD:
         row.verified_at, row.broken_at = row.verified_at or now, None
     elif was_verified and (finding.verdict is Verdict.BAD or row.unanswered >= MOST_UNANSWERED):

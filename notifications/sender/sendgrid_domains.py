@@ -22,6 +22,7 @@ from todoenbalance.kit.settings import SENDGRID_BASES, SendGridSettings
 TIMEOUT_SECONDS: Final = 10.0
 _PURPOSES: Final = {"mail_cname": Purpose.RETURN_PATH, "dkim1": Purpose.DKIM, "dkim2": Purpose.DKIM}
 _NOT_FOUND: Final = 404
+_TOO_MANY: Final = 429
 _log = get_logger("notifications.sender")
 
 
@@ -66,10 +67,12 @@ class SendGridDomains:
             answer = await asyncio.to_thread(ask)
             said = answer.to_dict if answer.body else None
         except HTTPError as error:
-            if int(error.status_code) == _NOT_FOUND:
+            status = int(error.status_code)
+            if status == _NOT_FOUND:
                 return None
-            _log.error("mail_provider_refuses_us", provider="sendgrid", status=int(error.status_code), about="domains")
-            known = DomainsUnavailableError(f"sendgrid refuses ({error.status_code})")
+            if status < 500 and status != _TOO_MANY:
+                _log.error("mail_provider_refuses_us", provider="sendgrid", status=status, about="domains")
+            known = DomainsUnavailableError(f"sendgrid refuses ({status})")
         except (OSError, HTTPException, ValueError) as error:
             known = DomainsUnavailableError(f"no answer from sendgrid ({type(error).__name__})")
         else:
