@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from notifications.recipients import find_contact_address
+from notifications.sender.authorities import offers_own_addresses
 from notifications.sender.models import MailSender
 from notifications.sender.repository import MailSenderRepository
 from todoenbalance.kit.database import TenantSession
@@ -24,8 +25,10 @@ class Sender:
 
 
 def sender_of(session: TenantSession, settings: Settings, row: MailSender | None, contact: str | None) -> Sender:
-    """By the practice's choices. An address of its own counts only while its domain is verified."""
-    own = row.address if row is not None and row.verified_at is not None else None
+    """By the practice's choices. An address of its own counts only while its domain is verified, and the operator has
+    arranged for such."""
+    is_usable = row is not None and row.verified_at is not None and offers_own_addresses(settings)
+    own = row.address if row is not None and is_usable else None
     return Sender(
         name=(row.name if row else None) or " ".join(session.tenant.name.split()),
         address=own or settings.mail.sender_address,

@@ -39,8 +39,8 @@ async def compose_broken(session: TenantSession, runtime: Runtime, notice: Notic
         return None
     return ComposedMail(
         {
-            "address": row.address,
-            "domain": shown_domain(row.domain),
+            "own_address": row.address,
+            "own_domain": shown_domain(row.domain),
             "platform_address": runtime.settings.mail.sender_address,
             "broken_at": describe(row.broken_at, notice.reader.timezone, notice.reader.locale),
             "sender_url": runtime.settings.practice_url(session.tenant.slug, PAGE),

@@ -65,6 +65,7 @@ async def test_what_the_operator_has_not_arranged_is_not_offered(desk: Desk) -> 
         await arranged.verified()
         # The operator takes it back: mails go on, from the platform's address.
         without = by_smtp(desk, server, dkim_selector="", dkim_target="", spf_include="")
+        assert (await without.state()).current.address == PLATFORM  # at once
         state = await without.check()
         assert (state.status, state.trouble, state.is_offered) == (SenderStatus.BROKEN, "not_offered", False)
         assert state.current.address == PLATFORM
