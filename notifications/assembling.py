@@ -10,8 +10,9 @@ from notifications.overrides.sending import render_for_reader
 from notifications.port import Mail
 from notifications.preferences.links import preferences_url
 from notifications.preferences.service import Account
-from notifications.recipients import Reader, RecipientKind, find_contact_address
+from notifications.recipients import Reader, RecipientKind
 from notifications.rendering import Rendered
+from notifications.sender.identity import find_sender
 from tenants.accounts.models import AccountKind
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime
@@ -39,7 +40,7 @@ async def render(
     """The words of a mail for ``reader``."""
     given: dict[str, Any] = {
         "first_name": reader.first_name,
-        "can_reply": await find_contact_address(session) is not None,
+        "can_reply": (await find_sender(session, runtime.settings)).reply_to is not None,
         "preferences_url": find_preferences_url(session, runtime, row, reader),
     }
     return await render_for_reader(session, row.kind, composed.template, reader.locale, given | composed.values)
@@ -49,10 +50,10 @@ async def assemble(
     session: TenantSession, runtime: Runtime, message_id: UUID, row: MailKind, reader: Reader, composed: ComposedMail
 ) -> Mail:
     """The mail with its headers, ready for an adapter."""
-    sender = runtime.settings.mail
+    sender = await find_sender(session, runtime.settings)
     rendered = await render(session, runtime, row, reader, composed)
     headers = {
-        "Message-ID": f"<{message_id}@{sender.sender_address.rpartition('@')[2]}>",
+        "Message-ID": f"<{message_id}@{sender.domain}>",
         "Auto-Submitted": "auto-generated",  # RFC 3834, 5: no holiday answers to it
         "Content-Language": language_of(reader.locale),
     }
@@ -66,9 +67,9 @@ async def assemble(
         subject=rendered.subject,
         text=rendered.text,
         html=rendered.html,
-        sender_name=" ".join(session.tenant.name.split()),
-        sender_address=sender.sender_address,
-        reply_to=await find_contact_address(session),
+        sender_name=sender.name,
+        sender_address=sender.address,
+        reply_to=sender.reply_to,
         headers=headers,
         attachments=composed.attachments,
     )

@@ -180,6 +180,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     _copy("group_session_cancelled_practice", "a session was cancelled", "se cancela una sesión"),
     MailKind("external_calendar_stale", _P, _BOOKINGS, "a connected calendar could not be read for a while", "un calendario conectado no se puede leer desde hace un rato", can_wait=True),
     MailKind("mail_template_test", _S, _PRACTICE, "the reader sends themselves a test of the practice's own words", "te envías una prueba de un texto propio de la consulta"),
+    MailKind("mail_sender_broken", _O, _PRACTICE, "the practice's own sender address does not work any more", "la dirección de envío propia deja de funcionar"),
     MailKind("staff_digest", _S, _BOOKINGS, "once a day, for those who asked for it", "una vez al día, para quien lo pide"),
     # ---- to the practice: money
     _copy("refund_settled_practice", "money went back without staff's doing", "se devuelve dinero sin intervención del equipo", topic=_PAYMENTS),

@@ -9,6 +9,13 @@ def _(message: str) -> str:
 _REMINDERS = _("Write up to four times, each once, from 15 min to 14 d: 2 d; 24 h; 30 min.")
 
 SENTENCES = {
+    "sender_address_malformed": _("Write an address without accents or spaces before the @."),
+    "sender_domain_free": _("This domain belongs to a mail provider. Use one of your own."),
+    "sender_domain_platform": _("This domain is the platform's. Use one of your own."),
+    "sender_domain_taken": _("Another practice writes from this domain."),
+    "sender_address_not_offered": _("Addresses of your own are not offered at present."),
+    "sender_name_malformed": _("Write a name, without @ and invisible characters."),
+    "sender_name_platform": _("This is the platform's name. Write your practice's."),
     "timezone_unknown": _("Choose a time zone of the list."),
     "deposit_range": _("The deposit must be more than nothing and at most the price."),
     "currency_mismatch": _("Prices are in the practice's currency."),

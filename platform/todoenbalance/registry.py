@@ -12,6 +12,7 @@ from notifications import models as notifications
 from notifications.digests import models as mail_digests
 from notifications.overrides import models as mail_templates
 from notifications.preferences import models as mail_preferences
+from notifications.sender import models as mail_sender
 from notifications.tracking import models as mail_tracking
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -45,6 +46,7 @@ MODULES = (
     notifications,
     mail_digests,
     mail_preferences,
+    mail_sender,
     mail_templates,
     mail_tracking,
     operators,

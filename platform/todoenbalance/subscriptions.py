@@ -45,6 +45,9 @@ from notifications.overrides.account_variables import register_account_variables
 from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
 from notifications.retention import MAIL_LOG, MAIL_SUPPRESSIONS
+from notifications.sender.checking import check_mail_sender
+from notifications.sender.events import MAIL_SENDER_CHECK
+from notifications.sender.mails import register_mail_sender_mails
 from notifications.service import send_notification
 from scheduling.appointments import events as appointments
 from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails
@@ -104,6 +107,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_ADDRESS_TAKEN: [social_mails.on_address_taken],
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
+    MAIL_SENDER_CHECK: [check_mail_sender],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
     appointments.APPOINTMENT_LAPSED: [release_means],
     appointments.APPOINTMENT_REQUESTED: [request_mails.on_appointment_requested],
@@ -212,6 +216,7 @@ def register_composers() -> None:
     register_appointment_describers()
     register_waitlist_mails()
     register_test_mail()
+    register_mail_sender_mails()
     register_account_variables()
     register_scheduling_variables()
     register_billing_variables()

@@ -14,6 +14,7 @@ from admin_portal import (
     external_calendars,
     group_sessions,
     holidays,
+    mail_sender,
     mail_templates,
     people,
     practice_settings,
@@ -152,6 +153,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_documents.profiles_router,
         staff_waitlist.router,
         mail_templates.router,
+        mail_sender.router,
         records.router,
     ):
         admin.include_router(router)

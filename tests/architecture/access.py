@@ -107,6 +107,9 @@ PATCH  /api/v1/admin/group-sessions/{session_id}                                
 POST   /api/v1/admin/group-sessions/{session_id}/cancel                            OMR
 POST   /api/v1/admin/group-sessions/{session_id}/reschedule                        OMR
 GET    /api/v1/admin/holidays                                                      staff
+GET    /api/v1/admin/mail-sender                                                   O
+PUT    /api/v1/admin/mail-sender                                                   O fresh
+POST   /api/v1/admin/mail-sender/check                                             O
 GET    /api/v1/admin/mail-suppressions                                             OMR
 POST   /api/v1/admin/mail-suppressions/{suppression_id}/lift                       OMR
 GET    /api/v1/admin/mail-templates                                                O

@@ -170,6 +170,23 @@ SENDGRID = (
 )
 
 
+DOMAINS = "/v3/whitelabel/domains"
+SENDGRID_DOMAINS = (
+    Sample("GET", DOMAINS, query="domain=nuria.example&limit=50"),
+    Sample("GET", DOMAINS, query="limit=many", fits=False),
+    Sample("GET", DOMAINS, query="name=nuria.example", fits=False),
+    Sample("POST", DOMAINS, {"domain": "nuria.example", "automatic_security": True, "region": "eu"}),
+    Sample("POST", DOMAINS, {"automatic_security": True}, fits=False),
+    Sample("POST", DOMAINS, {"domain": "nuria.example", "automatic_security": "yes"}, fits=False),
+    Sample("POST", DOMAINS, {"domain": "nuria.example", "region": "es"}, fits=False),
+    Sample("POST", DOMAINS, {"domain": "nuria.example", "automated_security": True}, fits=False),
+    Sample("GET", f"{DOMAINS}/302183"),
+    Sample("DELETE", f"{DOMAINS}/302183"),
+    Sample("POST", f"{DOMAINS}/302183/validate"),
+    Sample("POST", f"{DOMAINS}/x/validate", fits=False),
+)
+
+
 def fits(documents: tuple[Document, ...], sample: Sample) -> bool:
     """Whether the documents take the request."""
     if isinstance(sample.body, str):
@@ -195,6 +212,11 @@ def test_paypal(documents: tuple[Document, ...], sample: Sample) -> None:
 @pytest.mark.parametrize("sample", SENDGRID, ids=_id)
 def test_sendgrid(documents: tuple[Document, ...], sample: Sample) -> None:
     assert fits(documents, sample) is sample.fits
+
+
+@pytest.mark.parametrize("sample", SENDGRID_DOMAINS, ids=_id)
+def test_sendgrid_domains(sample: Sample) -> None:
+    assert fits(own("sendgrid_domains.json"), sample) is sample.fits
 
 
 @pytest.mark.skipif(official(PAYPAL_FILES) is None, reason="there are no official documents")

@@ -136,6 +136,11 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "calendar": "Nutrición deportiva",
         "read_at": when,
         "calendars_url": f"{base}/admin/external-calendars",
+        "own_address": "citas@nuria.example",
+        "own_domain": "nuria.example",
+        "platform_address": "no-reply@todoenbalance.example",
+        "broken_at": when,
+        "sender_url": f"{base}/admin/mail-sender",
     } | changed
 
 

@@ -12,6 +12,8 @@ from typing import Self
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from todoenbalance.kit.mail_domain_settings import MailDomainSettings
+
 
 class Environment(StrEnum):
     """Where the application runs; ``production`` refuses every development convenience."""
@@ -156,13 +158,16 @@ class SendGridSettings(BaseModel):
     ``api_base``: SendGrid's host in the EU, or another server in its place (tests, laptops; refused in production).
     ``webhook_key``: the public key of its event webhook, base64 as SendGrid shows it; several, by commas, while one is
     being replaced. Without one no event is believed.
+    ``domains_api_key``: a second key, which may authenticate domains and send nothing. Without one practices can't send
+    from addresses of their own.
     """
 
     api_key: SecretStr = SecretStr("")
     api_base: str | None = None
     webhook_key: str = ""
+    domains_api_key: SecretStr = SecretStr("")
 
-    @field_validator("api_key")
+    @field_validator("api_key", "domains_api_key")
     @classmethod
     def _strip(cls, value: SecretStr) -> SecretStr:
         return SecretStr(value.get_secret_value().strip())  # a secret from a file ends in a line break
@@ -277,6 +282,7 @@ class MailSettings(BaseModel):
 
     adapter: str = Field(default="mailbox", pattern="^(mailbox|sendgrid|smtp)$")
     smtp: SmtpSettings = SmtpSettings()
+    domains: MailDomainSettings = MailDomainSettings()
     sender_address: str = "no-reply@todoenbalance.example"
     sender_name: str = "TODOenBALANCE"
 
@@ -379,8 +385,12 @@ class Settings(BaseSettings):
             key = self.providers.sendgrid.api_key.get_secret_value()
             if not key:
                 raise ValueError("providers.sendgrid.api_key: needed where mail.adapter is sendgrid")
-            if not key.isascii() or not key.isprintable() or " " in key:
-                raise ValueError("providers.sendgrid.api_key: not a key (spaces, line breaks or other odd characters)")
+            for name in ("api_key", "domains_api_key"):
+                given = getattr(self.providers.sendgrid, name).get_secret_value()
+                if not given.isascii() or (given and not given.isprintable()) or " " in given:
+                    raise ValueError(
+                        f"providers.sendgrid.{name}: not a key (spaces, line breaks, other odd characters)"
+                    )
         if self.mail.adapter == "smtp":
             if not self.mail.smtp.host:
                 raise ValueError("mail.smtp.host: needed where mail.adapter is smtp")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.contract.documents import CheckedRequest, Document
 from tests.contract.places import sendgrid_documents
+from tests.support.providers import sendgrid_domains
 from tests.support.providers.deliveries import Deliveries, Delivery
 from tests.support.providers.server import Answer, Exchange, ProviderServer
 
@@ -48,6 +49,7 @@ class Account:
     spam_reports: set[str] = field(default_factory=set)
     unsubscribed: set[str] = field(default_factory=set)
     webhooks: dict[str, Json] = field(default_factory=dict)
+    domains: sendgrid_domains.Domains = field(default_factory=sendgrid_domains.Domains)
     signing: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     @property
@@ -70,6 +72,8 @@ class SendGridServer(ProviderServer):
         self.documents = documents or sendgrid_documents()
         self.accounts: dict[str, Account] = {}
         self.withdrawn: set[str] = set()
+        self.zone: sendgrid_domains.Zone = {}
+        """The DNS that it sees when it validates domains."""
         self.deliveries = Deliveries()
         self.lock = threading.RLock()
 
@@ -158,6 +162,8 @@ class SendGridServer(ProviderServer):
 
     def _handler(self, checked: CheckedRequest) -> Callable[[Account, CheckedRequest], Answer]:
         assert checked.operation is not None
+        if checked.operation.key in sendgrid_domains.HANDLED:
+            return lambda account, asked: account.domains.handle(asked, self.zone)
         return {
             ("POST", "/v3/mail/send"): self._send,
             ("POST", SETTINGS): self._create_settings,
