@@ -14,6 +14,7 @@ from admin_portal import (
     external_calendars,
     group_sessions,
     holidays,
+    mail_desk,
     mail_templates,
     people,
     practice_settings,
@@ -153,6 +154,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_waitlist.router,
         mail_templates.router,
         records.router,
+        mail_desk.router,
     ):
         admin.include_router(router)
     api.include_router(admin)

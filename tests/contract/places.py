@@ -79,5 +79,5 @@ def paypal_documents() -> tuple[Document, ...]:
 
 
 def sendgrid_documents() -> tuple[Document, ...]:
-    """SendGrid's documents: the official ones, or ours."""
-    return official(SENDGRID_FILES) or own("sendgrid.json")
+    """SendGrid's documents: the official ones, or ours; and what the official ones at hand leave out."""
+    return (*(official(SENDGRID_FILES) or own("sendgrid.json")), *own("sendgrid_lists.json"))

@@ -66,6 +66,7 @@ CALENDAR = Policy(
 MAIL_CHOICES = Policy("mail_choices", "Choices of mails made by a mailed link", "300/minute;6000/hour")
 TEMPLATE_PREVIEW = Policy("template_preview", "Previews of a practice's own mails", per_account="120/minute;2000/hour")
 TEMPLATE_TEST = Policy("template_test", "Tests of them mailed to oneself", per_account="5/minute;20/hour")
+MAIL_RESEND = Policy("mail_resend", "Mails sent again by the front desk", per_account="10/minute;60/hour")
 
 POLICIES = (
     LOGIN,
@@ -82,6 +83,7 @@ POLICIES = (
     MAIL_CHOICES,
     TEMPLATE_PREVIEW,
     TEMPLATE_TEST,
+    MAIL_RESEND,
 )
 """All of them; the docs show this table."""
 
