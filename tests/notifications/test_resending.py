@@ -14,9 +14,11 @@ from notifications.bodies.service import is_kept
 from notifications.catalogue import CATALOGUE
 from notifications.events import NOTIFICATION_SEND
 from notifications.keys import MailKey
+from notifications.mail_tasks.models import MailTask
 from notifications.models import EmailLog, EmailStatus
+from notifications.port import Mail, MailRejectedError
 from notifications.recipients import Recipient
-from notifications.service import send_notification
+from notifications.service import deliver, send_notification
 from notifications.tracking.models import SuppressionReason
 from notifications.tracking.repository import SuppressionRepository
 from scheduling.appointments.history import Actor
@@ -72,6 +74,14 @@ async def reception(runtime: Runtime, practice: TenantContext) -> SignedIn:
 async def body_of(desk: Desk, log_id: UUID) -> MailBody | None:
     async with desk.runtime.database.tenant(desk.practice) as session:
         return await session.get(MailBody, log_id)
+
+
+class Refusing:
+    """A provider that takes nothing."""
+
+    async def send(self, mail: Mail) -> str:
+        """As the port says."""
+        raise MailRejectedError(f"refused ({len(mail.headers)} headers)")
 
 
 class TestAgain:
@@ -217,6 +227,31 @@ class TestWhatWasWritten:
         [log] = await logs_of(desk.runtime, desk.practice, CONFIRMED)
         assert log.status == EmailStatus.SENT
         assert await body_of(desk, log.id) is None
+
+    async def test_what_never_went_is_not_kept_and_three_of_that_are_a_call(
+        self, desk: Desk, client: SignedIn, confirmed: UUID
+    ) -> None:
+        runtime, practice = desk.runtime, desk.practice
+        context = TenantEventContext(
+            runtime=runtime, event_id=new_id(), topic=NOTIFICATION_SEND, attempt=1, tenant=practice
+        )
+        appointment = await desk.appointment(confirmed)
+        tasks = []
+        for again in (1, 2, 3):
+            payload: dict[str, Any] = {
+                "kind": CONFIRMED,
+                "subject_id": str(confirmed),
+                "version": appointment.version,
+                "recipient_kind": "client",
+                "recipient_id": str(client.id),
+                "again": again,
+            }
+            await deliver(context, payload, Refusing())
+            newest = (await logs_of(runtime, practice, CONFIRMED))[-1]
+            assert (newest.status, await body_of(desk, newest.id)) == (EmailStatus.FAILED, None)
+            async with runtime.database.tenant(practice) as session:
+                tasks.append([row.reason for row in await session.scalars(select(MailTask))])
+        assert tasks == [[], [], ["failures"]]
 
     async def test_an_export_has_it_and_an_erasure_ends_it(self, desk: Desk, client: SignedIn, confirmed: UUID) -> None:
         register_personal_data_sources()

@@ -136,6 +136,15 @@ async def let_time_pass(post: Post) -> None:
             log.created_at -= timedelta(minutes=15)
 
 
+async def test_a_late_bounce_of_the_address_of_before_calls_nobody(post: Post, client: SignedIn) -> None:
+    log = await post.notify(client)
+    await change_address(post, client, "new@example.com")
+    await post.tell(post.event(log, "bounce", **BOUNCED))
+    assert [it.address for it in await post.suppressions()] == [client.email]
+    assert await tasks_of(post) == []
+    assert (await post.notify(client)).recipient == "new@example.com"
+
+
 class LostOnce:
     """Takes a mail and loses the answer, the first time."""
 
