@@ -1,5 +1,6 @@
 """What was mailed and what was done, for staff: ``/admin/email-logs`` and ``/admin/audit``."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,18 +8,22 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 
-from notifications.service import list_email_logs
+from notifications.models import EmailLog
+from notifications.service import MailFilter, list_email_logs
+from notifications.tracking.lifting import lift_suppression
 from notifications.tracking.models import MailSuppression
-from notifications.tracking.service import lift_suppression, list_events, list_suppressions
+from notifications.tracking.service import list_events, list_suppressions
 from tenants.accounts.auth import staff_who_may
 from tenants.accounts.models import Client, Staff
 from tenants.accounts.names import name_of
 from tenants.accounts.permissions import Permission
 from tenants.accounts.services.audit import list_staff_actions, record_staff_action
 from tenants.accounts.services.client_accounts import find_clients
+from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ForbiddenError, NotAuthenticatedError, NotFoundError
 from todoenbalance.kit.pagination import Cursor, Limit, Page
-from todoenbalance.kit.web.dependencies import ContextDep, TenantSessionDep
+from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.web.dependencies import ContextDep, RuntimeDep, TenantSessionDep
 from todoenbalance.kit.web.problems import responses
 
 router = APIRouter(tags=["staff: records"], responses=responses(NotAuthenticatedError, ForbiddenError))
@@ -68,7 +73,8 @@ class MailSuppressionRead(BaseModel):
     """An address that gets no optional mail, `since` when and why: `hard_bounce` or `complaint`.
 
     With whom to call, where it was a client's mail that led to it; `is_current` says whether that is still their
-    address. Mails that guard an account (verification, password) are tried nevertheless.
+    address. Mails that guard an account (verification, password) are tried nevertheless. `provider_state`, of a lifted
+    one whose provider has a list of its own: `queued`, `cleared`, or `failed` for the reason in `provider_failure`.
     """
 
     id: UUID
@@ -81,6 +87,8 @@ class MailSuppressionRead(BaseModel):
     client_name: str | None
     client_phone: str | None
     is_current: bool
+    provider_state: str | None
+    provider_failure: str | None
 
     @classmethod
     def of(cls, row: MailSuppression, client: Client | None) -> "MailSuppressionRead":
@@ -96,6 +104,8 @@ class MailSuppressionRead(BaseModel):
             client_name=name_of(client) if client else None,
             client_phone=client.phone if client else None,
             is_current=client is not None and client.email.lower() == row.address,
+            provider_state=row.provider_state,
+            provider_failure=row.provider_failure,
         )
 
 
@@ -113,24 +123,32 @@ class StaffActionRead(BaseModel):
     created_at: datetime
 
 
-@router.get("/email-logs")
-async def read_email_logs(
-    _staff: MailViewer,
-    session: TenantSessionDep,
-    kind: Annotated[str | None, Query(max_length=60)] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[EmailLogRead]:
-    """What the practice mailed, newest first."""
-    rows, next_cursor = await list_email_logs(session, kind=kind, limit=limit, cursor=cursor)
+async def describe_logs(session: TenantSession, rows: Sequence[EmailLog]) -> list[EmailLogRead]:
+    """Each with its timeline."""
     events = await list_events(session, [row.id for row in rows])
-    items = [
+    return [
         EmailLogRead.model_validate(row).model_copy(
             update={"events": [EmailEventRead.model_validate(event) for event in events.get(row.id, ())]}
         )
         for row in rows
     ]
-    return Page(items=items, next_cursor=next_cursor)
+
+
+@router.get("/email-logs")
+async def read_email_logs(
+    _staff: MailViewer,
+    session: TenantSessionDep,
+    kind: Annotated[str | None, Query(max_length=60)] = None,
+    client_id: UUID | None = None,
+    subject_id: UUID | None = None,
+    problems_only: bool = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EmailLogRead]:
+    """What the practice mailed, newest first; `problems_only`: what did not go or did not arrive."""
+    wanted = MailFilter(kind, {client_id} if client_id else None, subject_id, problems_only)
+    rows, next_cursor = await list_email_logs(session, wanted, limit=limit, cursor=cursor)
+    return Page(items=await describe_logs(session, rows), next_cursor=next_cursor)
 
 
 @router.get("/mail-suppressions")
@@ -150,16 +168,28 @@ async def read_mail_suppressions(
 
 @router.post("/mail-suppressions/{suppression_id}/lift", responses=responses(NotFoundError))
 async def lift_mail_suppression(
-    suppression_id: UUID, staff: MailViewer, session: TenantSessionDep, context: ContextDep
+    suppression_id: UUID, staff: MailViewer, session: TenantSessionDep, runtime: RuntimeDep, context: ContextDep
 ) -> MailSuppressionRead:
-    """Have an address written to again, after it was put right or its reader asked for it. Again changes nothing."""
-    row, is_new = await lift_suppression(session, suppression_id, staff_id=staff.id)
-    if is_new:
-        record_staff_action(
-            session, staff.id, "mail_suppression.lifted", row.id, request_id=context.request_id, reason=row.reason
-        )
+    """Have an address written to again, after it was put right or its reader asked for it.
+
+    The mail provider is told to do so too; that may take a while, see `provider_state`. Again, it changes nothing,
+    unless the provider could not be told: then it is told once more.
+    """
+    row = await lift_as_staff(session, runtime, staff, suppression_id, context.request_id)
     clients = await find_clients(session, {row.client_id} if row.client_id else ())
     return MailSuppressionRead.of(row, clients.get(row.client_id) if row.client_id else None)
+
+
+async def lift_as_staff(
+    session: TenantSession, runtime: Runtime, staff: Staff, suppression_id: UUID, request_id: str | None
+) -> MailSuppression:
+    """By the rules of the endpoint, for its pages too. Raises :class:`NotFoundError`."""
+    row, is_new = await lift_suppression(session, runtime, suppression_id, staff_id=staff.id)
+    if is_new:
+        record_staff_action(
+            session, staff.id, "mail_suppression.lifted", row.id, request_id=request_id, reason=row.reason
+        )
+    return row
 
 
 @router.get("/audit")

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from notifications.events import NOTIFICATION_SEND
+from notifications.keys import MailKey
 from notifications.recipients import Recipient
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.publish import publish
@@ -38,3 +39,23 @@ async def announce(
             },
             run_at=run_at,
         )
+
+
+async def announce_again(session: TenantSession, key: MailKey, again: int) -> None:
+    """Queue a mail that was sent before once more, for the ``again``-th time, with the transaction of ``session``.
+
+    The same number again makes no other mail.
+    """
+    await publish(
+        session,
+        NOTIFICATION_SEND,
+        {
+            "kind": key.kind,
+            "subject_id": str(key.subject_id),
+            "version": key.version,
+            "recipient_kind": key.recipient.kind,
+            "recipient_id": key.recipient.id,
+            "return_to": "",
+            "again": again,
+        },
+    )

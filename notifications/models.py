@@ -37,6 +37,7 @@ class Delivery(StrEnum):
 class EmailLog(TenantBase):
     """One message to one recipient. ``dedupe_key`` (kind, subject, version, recipient) makes it once-only.
 
+    The key ends with the recipient's kind and id; of a client or member of staff the id is its last 36 characters.
     ``delivery`` and ``delivery_reason`` are what the provider's events come to (``notifications.tracking``).
     """
 
@@ -49,6 +50,7 @@ class EmailLog(TenantBase):
         ),
         Index("ix_email_logs_subject_id", "subject_id"),
         Index("ix_email_logs_recipient", "recipient", "created_at"),
+        Index("ix_email_logs_reader", text('"right"(dedupe_key, 36)')),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 
+from notifications.bodies.models import MailBody
+from notifications.mail_tasks.models import MailTask
 from notifications.models import EmailLog, MailboxMessage
 from notifications.preferences.models import MailPreference
 from notifications.recipients import OLD_ADDRESS_PREFIX, PRACTICE_CONTACT, RecipientKind
@@ -27,6 +29,8 @@ class MailData:
             "mailbox_messages",
             "mail_preferences",
             "mail_digest_entries",
+            "mail_bodies",
+            "mail_tasks",
         }
     )
     classes = frozenset({DataClass.MAILS})
@@ -59,13 +63,16 @@ class MailData:
             "mail_events": listed(events, "email_log_id", "kind", "occurred_at", "reason"),
             "addresses_not_written_to": listed(suppressions, "address", "reason", "since", "lifted_at"),
             "mail_preferences": listed(await _preferences_of(session, person), *_PREFERENCE),
+            "mail_bodies": listed(await _bodies_of(session, rows), "email_log_id", "subject", "text", "created_at"),
+            "calls_because_mail_failed": listed(await _tasks_of(session, person), *_TASK),
         }
 
     async def plan(self, session: TenantSession, person: Person) -> list[Treatment]:
         """That a mail was sent stays; to whom and what it said does not."""
         rows = await _logs_of(session, person)
         count = len(rows) + len(await _suppressions_of(session, person, [row for row in rows if _is_to(row)]))
-        count += len(await _preferences_of(session, person))
+        count += len(await _preferences_of(session, person)) + len(await _tasks_of(session, person))
+        count += len(await _bodies_of(session, rows))
         return [Treatment(DataClass.MAILS, Action.ANONYMISE, count, Reason.ACCOUNTABILITY)]
 
     async def erase(self, session: TenantSession, person: Person) -> Json:
@@ -82,6 +89,8 @@ class MailData:
             event.reason = None
         of_them = or_(MailSuppression.client_id == person.id, MailSuppression.address.in_(addresses))
         await session.execute(delete(MailSuppression).where(of_them))
+        await session.execute(delete(MailTask).where(MailTask.client_id == person.id))
+        await session.execute(delete(MailBody).where(MailBody.email_log_id.in_([row.id for row in rows])))
         await session.execute(delete(MailPreference).where(*_is_preference_of(person)))
         in_mailbox = MailboxMessage.id.in_([row.id for row in rows])
         to_them = func.lower(MailboxMessage.recipient) == person.client.email.lower()
@@ -90,6 +99,19 @@ class MailData:
 
 
 _PREFERENCE = ("topic", "is_on", "changed_at", "changed_by")
+
+
+_TASK = ("address", "reason", "opened_at", "closed_at", "closed_as")
+
+
+async def _tasks_of(session: TenantSession, person: Person) -> Sequence[MailTask]:
+    statement = select(MailTask).where(MailTask.client_id == person.id).order_by(MailTask.id)
+    return (await session.scalars(statement)).all()
+
+
+async def _bodies_of(session: TenantSession, rows: Sequence[EmailLog]) -> Sequence[MailBody]:
+    statement = select(MailBody).where(MailBody.email_log_id.in_([row.id for row in rows]))
+    return (await session.scalars(statement.order_by(MailBody.email_log_id))).all()
 
 
 def _is_preference_of(person: Person) -> tuple[ColumnElement[bool], ...]:

@@ -64,3 +64,15 @@ class MailPort(Protocol):
         Raises :class:`MailRejectedError` (final) or :class:`MailUnavailableError` (try again).
         """
         ...
+
+
+class SuppressionLists(Protocol):
+    """A provider's own lists of addresses to which it sends nothing."""
+
+    async def forget(self, address: str, *, complained: bool) -> None:
+        """Take ``address`` off them; off the list of complaints only if it is lifted that its reader ``complained``.
+
+        Called outside any transaction. Again, or for an address that is on none, it changes nothing.
+        Raises :class:`MailRejectedError` (final: our key may not do it) or :class:`MailUnavailableError` (try again).
+        """
+        ...

@@ -1,20 +1,57 @@
 """Every query of notifications."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from notifications.models import EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
+from notifications.models import Delivery, EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
+from notifications.recipients import RecipientKind
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession, TenantSession
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.pagination import paginate
 
 MAILBOX_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class MailFilter:
+    """Which mails are asked for. ``client_ids``: to one of these clients. ``problems_only``: those that did not go, or
+    did not arrive; that a mail was no longer true or not wanted is none."""
+
+    kind: str | None = None
+    client_ids: Collection[UUID] | None = None
+    subject_id: UUID | None = None
+    problems_only: bool = False
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For a query of :class:`EmailLog`."""
+        found: list[ColumnElement[bool]] = []
+        if self.kind:
+            found.append(EmailLog.kind == self.kind)
+        if self.subject_id is not None:
+            found.append(EmailLog.subject_id == self.subject_id)
+        if self.client_ids is not None:
+            to_client = f"%:{RecipientKind.CLIENT}:" + "_" * 36
+            found += [
+                func.right(EmailLog.dedupe_key, 36).in_([str(it) for it in self.client_ids]),
+                EmailLog.dedupe_key.like(to_client),
+            ]
+        if self.problems_only:
+            troubled = (Delivery.DEFERRED, Delivery.DROPPED, Delivery.BOUNCED, Delivery.COMPLAINED)
+            found.append(
+                or_(
+                    EmailLog.status == EmailStatus.FAILED,
+                    EmailLog.failure == "suppressed",
+                    EmailLog.delivery.in_(troubled),
+                )
+            )
+        return found
 
 
 class EmailLogRepository:
@@ -69,11 +106,24 @@ class EmailLogRepository:
         statement = select(EmailLog).where(EmailLog.id == log_id).with_for_update()
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def page(self, *, kind: str | None, limit: int, cursor: str | None) -> tuple[list[EmailLog], str | None]:
+    async def list_newest_to(self, address: str, since: datetime, limit: int) -> Sequence[EmailLog]:
+        """The newest mails to an address that went, or were to go, since then."""
+        statement = select(EmailLog).where(
+            EmailLog.recipient == address,
+            EmailLog.created_at >= since,
+            EmailLog.status.in_((EmailStatus.SENT, EmailStatus.FAILED)),
+        )
+        ordered = statement.order_by(EmailLog.created_at.desc(), EmailLog.id.desc())
+        return (await self._session.scalars(ordered.limit(limit))).all()
+
+    async def list_about(self, subject_id: UUID, kind: str) -> Sequence[EmailLog]:
+        """Every mail of a kind about one thing."""
+        statement = select(EmailLog).where(EmailLog.subject_id == subject_id, EmailLog.kind == kind)
+        return (await self._session.scalars(statement.order_by(EmailLog.id))).all()
+
+    async def page(self, wanted: MailFilter, *, limit: int, cursor: str | None) -> tuple[list[EmailLog], str | None]:
         """Newest first."""
-        statement = select(EmailLog)
-        if kind:
-            statement = statement.where(EmailLog.kind == kind)
+        statement = select(EmailLog).where(*wanted.conditions())
         return await paginate(self._session, statement, [EmailLog.id], limit=limit, cursor=cursor, descending=True)
 
 

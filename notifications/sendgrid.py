@@ -18,6 +18,7 @@ from base64 import b64encode
 from functools import lru_cache
 from http.client import HTTPException
 from typing import Any, Final
+from urllib.parse import quote
 
 from python_http_client.exceptions import HTTPError  # type: ignore[import-untyped]  # has no types
 from sendgrid import SendGridAPIClient  # type: ignore[import-untyped]  # has no types
@@ -35,6 +36,10 @@ PLATFORM: Final = "platform"
 """Stands where a practice's key would, in mail of the platform's own."""
 
 _ACCEPTED: Final = 202
+_DELETED: Final = 204
+_NOT_FOUND: Final = 404
+_LISTS: Final = ("bounces", "blocks", "invalid_emails")
+_COMPLAINTS: Final = "spam_reports"
 _OURS: Final = frozenset({401, 402, 403, 404, 405, 407})
 """Our key, our plan, our sender or the address of the API is at fault, and no mail."""
 _LATER: Final = frozenset({408, 425, 429})
@@ -80,6 +85,41 @@ class SendGrid:
             # Only 202 says that a mail was taken: a redirection, say, is followed by asking with GET.
             known = MailUnavailableError(f"an unknown answer from sendgrid ({answer.status_code})")
         raise known  # the package's words stay here
+
+
+class SendGridLists:
+    """The addresses that SendGrid drops mail to, by whose doing: https://docs.sendgrid.com/api-reference/bounces-api,
+    .../blocks-api, .../invalid-e-mails-api, .../spam-reports-api.
+
+    The key needs the permission to delete them (*Suppressions*) besides *Mail Send*.
+    """
+
+    def __init__(self, settings: SendGridSettings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._client = _client(settings.api_key.get_secret_value(), settings.base, timeout_seconds)
+
+    async def forget(self, address: str, *, complained: bool) -> None:
+        """See :class:`notifications.port.SuppressionLists`."""
+        for name in (*_LISTS, *((_COMPLAINTS,) if complained else ())):
+            await self._delete(name, address)
+
+    async def _delete(self, name: str, address: str) -> None:
+        place = self._client.client.suppression._(name)._(quote(address, safe=""))
+        try:
+            answer = await asyncio.to_thread(place.delete)
+        except HTTPError as error:
+            status = int(error.status_code)
+            if status == _NOT_FOUND:
+                return
+            translated = _translate(error)
+            # Whatever it is that is wrong with the key, nobody waits for it to be mended: staff are told.
+            known = MailRejectedError(str(translated)) if status in _OURS else translated
+        except (OSError, HTTPException) as error:
+            known = MailUnavailableError(f"no answer from sendgrid ({type(error).__name__})")
+        else:
+            if answer.status_code == _DELETED:
+                return
+            known = MailUnavailableError(f"an unknown answer from sendgrid ({answer.status_code})")
+        raise known  # the package's words, which name the address, stay here
 
 
 def body_of(mail: Mail, owner: str) -> dict[str, Any]:

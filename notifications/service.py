@@ -11,14 +11,17 @@ from uuid import UUID
 from notifications.adapters import mail_port
 from notifications.announcing import announce
 from notifications.assembling import assemble
-from notifications.catalogue import row_of
+from notifications.bodies.service import drop_body, keep_body
+from notifications.catalogue import MailKind, row_of
 from notifications.composing import ComposedMail, Composer, Notice, compose, composed_kinds, register_composer
 from notifications.digests.service import STAFF_DIGEST, hold, settle_digest
 from notifications.formats import language_of
+from notifications.keys import MailKey
+from notifications.mail_tasks.service import note_failure
 from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailPort, MailRejectedError, MailUnavailableError
-from notifications.recipients import Recipient, RecipientKind, find_reader
-from notifications.repository import EmailLogRepository
+from notifications.recipients import Reader, Recipient, RecipientKind, find_reader
+from notifications.repository import EmailLogRepository, MailFilter
 from notifications.rules import (
     SUPPRESSED,
     TOO_MANY_LATELY,
@@ -28,10 +31,13 @@ from notifications.rules import (
     is_over_daily_limit,
     wait_for_the_morning,
 )
+from notifications.tracking.service import leave_behind
 from tenants.registry.models import TenantStatus
+from tenants.settings.models import PracticeSettings
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 from todoenbalance.kit.runtime import Runtime
@@ -40,10 +46,12 @@ __all__ = [
     "SUPPRESSED",
     "ComposedMail",
     "Composer",
+    "MailFilter",
     "Notice",
     "announce",
     "composed_kinds",
     "deliver",
+    "get_email_log",
     "list_email_logs",
     "register_composer",
     "send_notification",
@@ -99,10 +107,18 @@ async def deliver(context: TenantEventContext, payload: dict[str, Any], port: Ma
 
 
 async def list_email_logs(
-    session: TenantSession, *, kind: str | None = None, limit: int = 50, cursor: str | None = None
+    session: TenantSession, wanted: MailFilter | None = None, *, limit: int = 50, cursor: str | None = None
 ) -> tuple[list[EmailLog], str | None]:
     """A page of what was mailed, newest first."""
-    return await EmailLogRepository(session).page(kind=kind, limit=limit, cursor=cursor)
+    return await EmailLogRepository(session).page(wanted or MailFilter(), limit=limit, cursor=cursor)
+
+
+async def get_email_log(session: TenantSession, log_id: UUID) -> EmailLog:
+    """One line of the log. Raises :class:`NotFoundError`."""
+    log = await session.get(EmailLog, log_id)
+    if log is None:
+        raise NotFoundError
+    return log
 
 
 async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, Any]) -> Mail | None:
@@ -112,8 +128,9 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
     """
     row, version, subject_id = row_of(payload["kind"]), payload["version"], UUID(payload["subject_id"])
     recipient = Recipient(RecipientKind(payload["recipient_kind"]), payload["recipient_id"])
+    again = payload.get("again", 0)
     log = await EmailLogRepository(session).lock(
-        f"{row.kind}:{subject_id}:{version}:{recipient.kind}:{recipient.id}",
+        str(MailKey(row.kind, subject_id, version, recipient, again)),
         kind=row.kind,
         subject_id=subject_id,
         locale=session.tenant.locale,
@@ -138,19 +155,38 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
     if composed is None:
         await _skip(session, log, "no longer true")
         return None
-    if await hold(session, row, reader, log, payload, composed.useful_until):
-        return None
     # As long as it is held here, whoever asks for it below is answered without a query.
     practice = await get_practice_settings(session)
-    wait_for_the_morning(practice, row, reader, composed.useful_until)
-    if await is_over_daily_limit(session, practice, row, reader, log):
-        log.recipient = reader.address
-        await _skip(session, log, TOO_MANY_TODAY)
+    # Somebody asked for a mail that is sent again, and waits for it.
+    if not again and not await _goes_now(session, practice, row, reader, log, payload, composed):
         return None
     mail = await assemble(session, runtime, log.id, row, reader, composed)
+    if log.attempts and log.recipient != mail.to:
+        await leave_behind(session, log)
     log.recipient, log.subject, log.locale = mail.to, mail.subject, language_of(reader.locale)
     log.attempts += 1
+    await keep_body(session, row, mail)
     return mail
+
+
+async def _goes_now(
+    session: TenantSession,
+    practice: PracticeSettings,
+    row: MailKind,
+    reader: Reader,
+    log: EmailLog,
+    payload: dict[str, Any],
+    mail: ComposedMail,
+) -> bool:
+    """False if it is held for a digest or over the day's limit. Raises :class:`RetryLaterError` in quiet hours."""
+    if await hold(session, row, reader, log, payload, mail.useful_until):
+        return False
+    wait_for_the_morning(practice, row, reader, mail.useful_until)
+    if not await is_over_daily_limit(session, practice, row, reader, log):
+        return True
+    log.recipient = reader.address
+    await _skip(session, log, TOO_MANY_TODAY)
+    return False
 
 
 async def _skip(session: TenantSession, log: EmailLog, reason: str) -> None:
@@ -183,5 +219,8 @@ async def _record_failure(session: TenantSession, log_id: UUID, reason: str, *, 
     if final:
         log.status = EmailStatus.FAILED
         _log.warning("mail_failed", kind=log.kind, email_log_id=str(log.id))
+        await drop_body(session, log.id)
+        await session.flush()
+        await note_failure(session, log, clock.now())
         await _settle(session, log)
     return final

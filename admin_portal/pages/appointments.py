@@ -16,6 +16,7 @@ from admin_portal.appointments import cancel_as_staff, note_as_staff
 from admin_portal.calendar_access import look_of
 from admin_portal.pages.catalogue import PLACES
 from admin_portal.pages.history_words import history_lines
+from admin_portal.pages.mail_words import MailLine, mail_lines
 from admin_portal.pages.page import SignedIn, StaffPage
 from admin_portal.pages.payments import KIND_WORDS
 from billing.accounts.overview import has_account
@@ -25,6 +26,8 @@ from billing.payments.models import Payment
 from billing.payments.receipts import ReceiptKind
 from billing.payments.service import list_payments
 from notifications.formats import When, describe
+from notifications.mail_tasks.service import count_open_tasks
+from notifications.service import MailFilter, list_email_logs
 from scheduling.appointments.errors import AppointmentStateError, SlotTakenError
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
@@ -193,6 +196,7 @@ async def show_start(page: SignedIn) -> Response:
         lacks_account=page.may(Permission.MANAGE_PAYMENT_ACCOUNTS) and not await has_account(page.session),
         entries=await entries_of(page, rows),
         booking_url=page.runtime.settings.practice_url(page.tenant.slug),
+        to_call=await count_open_tasks(page.session) if page.may(Permission.VIEW_EMAILS) else 0,
     )
 
 
@@ -283,6 +287,7 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
         "details": page.blank_form(meeting_url=row.meeting_url, private_notes=row.private_notes),
         "quote": await quote_cancellation(page.session, row, by_client=False),
         "may_decide": page.may(Permission.REFUND_PAYMENTS),
+        "mails": await _mails(page, row),
         "history": history_lines(page, await history_for(page.session, page.staff, row)),
         "can_record": has_begun
         and status in (AppointmentStatus.CONFIRMED, AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW),
@@ -291,6 +296,14 @@ async def _render(page: StaffPage, row: Appointment, form: Form, problem: Proble
     if problem is not None:
         return page.render_refused("appointment.html", form, problem, **values)
     return page.render("appointment.html", form=form, **values)
+
+
+async def _mails(page: StaffPage, row: Appointment) -> list[MailLine]:
+    """What was mailed about it, newest first, to those who may see that."""
+    if not page.may(Permission.VIEW_EMAILS):
+        return []
+    logs, _cursor = await list_email_logs(page.session, MailFilter(subject_id=row.id), limit=_MOST)
+    return await mail_lines(page, logs)
 
 
 async def _kept_card(page: StaffPage, row: Appointment) -> str | None:

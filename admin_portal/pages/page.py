@@ -56,6 +56,7 @@ _NAVIGATION = (
     ("/admin/payments", _("Payments"), Permission.VIEW_PAYMENTS),
     ("/admin/payment-accounts", _("Getting paid"), Permission.MANAGE_PAYMENT_ACCOUNTS),
     ("/admin/documents", _("Invoices"), Permission.VIEW_DOCUMENTS),
+    ("/admin/sent-mails", _("Sent mails"), Permission.VIEW_EMAILS),
     ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
     ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),
     ("/admin/mails", _("Mails"), Permission.MANAGE_SETTINGS),

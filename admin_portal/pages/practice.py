@@ -32,6 +32,7 @@ _NUMBERS = (
     "records_years",
     "invoice_years",
     "daily_mail_limit",
+    "mail_body_days",
 )
 _SWITCHES = ("second_factor_required", "practitioners_see_all", "reveal_taken_email")
 _TIMES = ("quiet_from", "quiet_until")

@@ -1,4 +1,4 @@
-"""Reading SendGrid's events: ids, kind, time and reason are taken; addresses and everything else are not looked at."""
+"""Reading SendGrid's events: ids, kind, time, reason and address are taken; everything else is not looked at."""
 
 import json
 import re
@@ -36,7 +36,10 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One event of a mail of ours. ``practice`` is the tenant key that the mail carried."""
+    """One event of a mail of ours. ``practice`` is the tenant key that the mail carried.
+
+    ``address`` is whom it is about, if it says so: held against the mail's, never kept.
+    """
 
     event_id: str
     message_id: UUID
@@ -44,6 +47,7 @@ class Report:
     kind: EventKind
     occurred_at: datetime
     reason: str | None
+    address: str | None
 
 
 def read_reports(body: bytes, *, now: datetime) -> tuple[list[Report], int]:
@@ -80,7 +84,10 @@ def _read(item: dict[str, Any], now: datetime) -> Report | None:
     except ValueError:
         return None
     reason = _clean(item.get(_REASONS[kind])) if kind in _REASONS else None
-    return Report(event_id, message_id, practice, kind, occurred_at, reason)
+    address = item.get("email")
+    return Report(
+        event_id, message_id, practice, kind, occurred_at, reason, address if isinstance(address, str) else None
+    )
 
 
 def _kind_of(item: dict[str, Any]) -> EventKind | None:

@@ -108,6 +108,13 @@ class SuppressionRepository:
         keys = [MailSuppression.id]
         return await paginate(self._session, statement, keys, limit=limit, cursor=cursor, descending=True)
 
+    async def find_active(self, addresses: Collection[str]) -> Sequence[MailSuppression]:
+        """Those of these addresses that hold now."""
+        statement = select(MailSuppression).where(
+            MailSuppression.address.in_({address_key(it) for it in addresses}), MailSuppression.lifted_at.is_(None)
+        )
+        return (await self._session.scalars(statement.order_by(MailSuppression.id))).all()
+
     async def lock_by_id(self, suppression_id: UUID) -> MailSuppression | None:
         """One row, locked, or None."""
         statement = select(MailSuppression).where(MailSuppression.id == suppression_id).with_for_update()

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
+from notifications.keys import client_of
+from notifications.mail_tasks.models import TaskReason
+from notifications.mail_tasks.service import note_delivery, note_failure, open_task
 from notifications.models import Delivery, EmailLog
-from notifications.recipients import RecipientKind
 from notifications.tracking.models import EmailEvent, EventKind, MailSuppression, SuppressionReason
 from notifications.tracking.reports import Report
 from notifications.tracking.repository import EmailEventRepository, SuppressionRepository, address_key
@@ -20,7 +22,6 @@ from tenants.registry.models import TenantStatus
 from tenants.registry.service import TenantDirectory
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
-from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.runtime import Runtime
@@ -100,12 +101,22 @@ async def record_reports(session: TenantSession, reports: Sequence[Report]) -> N
     for log_id, told in by_log.items():
         logs[log_id].delivery, logs[log_id].delivery_reason = delivery_of(told)
     fresh = [event for told in by_log.values() for event in told if event.sg_event_id in new_ids]
+    fresh = [event for event in fresh if not event.is_elsewhere]
     await _suppress(session, fresh, logs)
+    await session.flush()
+    await _tell_front_desk(session, fresh, logs)
+
+
+async def leave_behind(session: TenantSession, log: EmailLog) -> None:
+    """A mail is about to go to another address than before: what was told so far is of the copy at the old one."""
+    for event in await EmailEventRepository(session).list_of([log.id]):
+        event.is_elsewhere = True
+    log.delivery, log.delivery_reason = None, None
 
 
 def delivery_of(events: Iterable[EmailEvent]) -> tuple[Delivery | None, str | None]:
     """The state that these events come to, whatever their order, and why."""
-    telling = [event for event in events if event.kind in _DELIVERIES]
+    telling = [event for event in events if event.kind in _DELIVERIES and not event.is_elsewhere]
     if not telling:
         return None, None
     last = max(telling, key=lambda it: (_DELIVERIES[EventKind(it.kind)][0], it.occurred_at, it.sg_event_id))
@@ -121,8 +132,28 @@ def _row(report: Report, log: EmailLog) -> dict[str, object]:
         "occurred_at": report.occurred_at,
         # A reason may quote the address: nothing of it comes back after an erasure.
         "reason": report.reason if log.recipient else None,
+        "is_elsewhere": _is_elsewhere(report, log),
         "received_at": clock.now(),
     }
+
+
+def _is_elsewhere(report: Report, log: EmailLog) -> bool:
+    """Whether it tells of a copy that went to another address than the one that the log has."""
+    if not report.address or not log.recipient:
+        return False
+    return address_key(report.address) != address_key(log.recipient)
+
+
+async def _tell_front_desk(session: TenantSession, events: Sequence[EmailEvent], logs: dict[UUID, EmailLog]) -> None:
+    """Whom to call, and whom not any more; in one order for everybody, so that two batches wait for each other."""
+    for event in sorted(events, key=lambda it: (address_key(logs[it.email_log_id].recipient), it.occurred_at)):
+        log, kind = logs[event.email_log_id], EventKind(event.kind)
+        if kind in _SUPPRESSING:
+            await open_task(session, log, TaskReason(_SUPPRESSING[kind]), event.occurred_at)
+        elif kind in (EventKind.DROPPED, EventKind.BLOCKED):
+            await note_failure(session, log, event.occurred_at)
+        elif kind is EventKind.DELIVERED and log.delivery == Delivery.DELIVERED:
+            await note_delivery(session, log)
 
 
 async def _suppress(session: TenantSession, events: Sequence[EmailEvent], logs: dict[UUID, EmailLog]) -> None:
@@ -134,14 +165,8 @@ async def _suppress(session: TenantSession, events: Sequence[EmailEvent], logs: 
         if await suppressions.was_lifted_since(log.recipient, event.occurred_at):
             continue
         reason = _SUPPRESSING[EventKind(event.kind)]
-        await suppressions.suppress(log.recipient, reason, event.occurred_at, client_id=_client_of(log))
+        await suppressions.suppress(log.recipient, reason, event.occurred_at, client_id=client_of(log))
         _log.warning("mail_address_suppressed", reason=reason, email_log_id=str(log.id), practice=session.tenant.key)
-
-
-def _client_of(log: EmailLog) -> UUID | None:
-    """The client whose mail it was: the end of its key says so."""
-    _, kind, recipient_id = ("", *log.dedupe_key.rsplit(":", 2))[-3:]
-    return UUID(recipient_id) if kind == RecipientKind.CLIENT else None
 
 
 async def is_suppressed(session: TenantSession, address: str) -> bool:
@@ -164,14 +189,6 @@ async def list_suppressions(
     return await SuppressionRepository(session).page(include_lifted=include_lifted, limit=limit, cursor=cursor)
 
 
-async def lift_suppression(
-    session: TenantSession, suppression_id: UUID, *, staff_id: UUID
-) -> tuple[MailSuppression, bool]:
-    """Have an address written to again; answers also whether that is new. Raises :class:`NotFoundError`."""
-    row = await SuppressionRepository(session).lock_by_id(suppression_id)
-    if row is None:
-        raise NotFoundError
-    if row.lifted_at is not None:
-        return row, False
-    row.lifted_at, row.lifted_by = clock.now(), staff_id
-    return row, True
+async def find_suppressions(session: TenantSession, addresses: Collection[str]) -> dict[str, MailSuppression]:
+    """What holds against these addresses now, by the address in lower case."""
+    return {row.address: row for row in await SuppressionRepository(session).find_active(addresses)}

@@ -9,7 +9,9 @@ from billing.payments import models as payments
 from billing.platform_fees import models as platform_fees
 from billing.reconciliation import models as reconciliation
 from notifications import models as notifications
+from notifications.bodies import models as mail_bodies
 from notifications.digests import models as mail_digests
+from notifications.mail_tasks import models as mail_tasks
 from notifications.overrides import models as mail_templates
 from notifications.preferences import models as mail_preferences
 from notifications.sender import models as mail_sender
@@ -44,9 +46,11 @@ MODULES = (
     idempotency,
     inbox,
     notifications,
+    mail_bodies,
     mail_digests,
     mail_preferences,
     mail_sender,
+    mail_tasks,
     mail_templates,
     mail_tracking,
     operators,

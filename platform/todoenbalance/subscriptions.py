@@ -40,15 +40,17 @@ from notifications import credential_mails, device_mails, second_factor_mails, s
 from notifications import tasks as notifications
 from notifications.account_mails import register_account_mails
 from notifications.digests.service import register_digest_mail
-from notifications.events import NOTIFICATION_SEND
+from notifications.events import MAIL_SUPPRESSION_LIFTED, NOTIFICATION_SEND
+from notifications.mail_tasks import service as mail_tasks
 from notifications.overrides.account_variables import register_account_variables
 from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
-from notifications.retention import MAIL_LOG, MAIL_SUPPRESSIONS
+from notifications.retention import MAIL_BODIES, MAIL_LOG, MAIL_SUPPRESSIONS, MAIL_TASKS
 from notifications.sender.checking import check_mail_sender
 from notifications.sender.events import MAIL_SENDER_CHECK
 from notifications.sender.mails import register_mail_sender_mails
 from notifications.service import send_notification
+from notifications.tracking.lifting import clear_provider_lists
 from scheduling.appointments import events as appointments
 from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails
 from scheduling.appointments import mails as appointment_mails
@@ -100,7 +102,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     accounts.STAFF_PASSWORD_FORGOTTEN: [credential_mails.on_staff_password_forgotten],
     accounts.CLIENT_MAGIC_LINK_REQUESTED: [credential_mails.on_magic_link_requested],
     accounts.EMAIL_CHANGE_REQUESTED: [credential_mails.on_email_change_requested],
-    accounts.EMAIL_CHANGED: [credential_mails.on_email_changed],
+    accounts.EMAIL_CHANGED: [credential_mails.on_email_changed, mail_tasks.on_email_changed],
     accounts.NEW_DEVICE: [device_mails.on_new_device],
     social.IDENTITY_CONNECTED: [social_mails.on_identity_connected],
     social.SOCIAL_ACCOUNT_UNCONFIRMED: [social_mails.on_account_unconfirmed],
@@ -108,6 +110,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
     MAIL_SENDER_CHECK: [check_mail_sender],
+    MAIL_SUPPRESSION_LIFTED: [clear_provider_lists],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
     appointments.APPOINTMENT_LAPSED: [release_means],
     appointments.APPOINTMENT_REQUESTED: [request_mails.on_appointment_requested],
@@ -237,6 +240,8 @@ def register_personal_data_sources() -> None:
     The account comes last: in an erasure everything that refers to it goes first.
     """
     register_retention(MAIL_LOG)
+    register_retention(MAIL_BODIES)
+    register_retention(MAIL_TASKS)
     register_retention(MAIL_SUPPRESSIONS)
     register_retention(TESTS)
     register_retention(ENDED_FEEDS)

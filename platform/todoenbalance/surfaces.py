@@ -14,6 +14,7 @@ from admin_portal import (
     external_calendars,
     group_sessions,
     holidays,
+    mail_desk,
     mail_sender,
     mail_templates,
     people,
@@ -155,6 +156,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         mail_templates.router,
         mail_sender.router,
         records.router,
+        mail_desk.router,
     ):
         admin.include_router(router)
     api.include_router(admin)

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from psycopg import errors as pg_errors
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 
@@ -109,6 +109,17 @@ class AppointmentRepository:
         """The same, locked until the end of the transaction."""
         statement = select(Appointment).where(Appointment.id == appointment_id).with_for_update()
         return (await self._session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+
+    async def next_of(self, client_ids: Collection[UUID], after: datetime) -> Sequence[Appointment]:
+        """The first appointment to come of each of these clients who has one; holds that ran out are none."""
+        statement = select(Appointment).where(
+            Appointment.client_id.in_(client_ids),
+            Appointment.starts_at > after,
+            Appointment.status.in_((AppointmentStatus.HELD, AppointmentStatus.CONFIRMED)),
+            or_(Appointment.hold_expires_at.is_(None), Appointment.hold_expires_at > clock.now()),
+        )
+        ordered = statement.order_by(Appointment.client_id, Appointment.starts_at, Appointment.id)
+        return (await self._session.scalars(ordered.distinct(Appointment.client_id))).all()
 
     def add_links(self, links: Iterable[AppointmentLink]) -> None:
         """Insert with the next flush."""

@@ -30,6 +30,7 @@ class PracticeSettings(TenantBase):
     works at present; of the chosen ``payment_methods`` those that need one are offered only then.
     ``quiet_from`` to ``quiet_until``, on each reader's own wall clock: mails that can wait do so until then (both None:
     they never wait). ``daily_mail_limit``: so many optional mails at most to one reader on one of their days.
+    ``mail_body_days``: how long what clients were written is kept (0: not at all).
     """
 
     __tablename__ = "practice_settings"
@@ -50,6 +51,7 @@ class PracticeSettings(TenantBase):
             name="quiet_hours",
         ),
         CheckConstraint("daily_mail_limit BETWEEN 1 AND 100", name="daily_mail_limit"),
+        CheckConstraint("mail_body_days BETWEEN 0 AND 365", name="mail_body_days"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -75,5 +77,6 @@ class PracticeSettings(TenantBase):
     quiet_from: Mapped[time | None] = mapped_column(server_default=text("'21:00'"))
     quiet_until: Mapped[time | None] = mapped_column(server_default=text("'08:00'"))
     daily_mail_limit: Mapped[int] = mapped_column(server_default=text("6"))
+    mail_body_days: Mapped[int] = mapped_column(server_default=text("30"))
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -75,6 +75,7 @@ class SettingsRead(BaseModel):
     quiet_from: time | None
     quiet_until: time | None
     daily_mail_limit: int
+    mail_body_days: int
     branding: dict[str, Any]
 
 
@@ -132,6 +133,10 @@ class SettingsPatch(BaseModel):
     quiet_until: Annotated[time | None, Field(description="Null exactly where `quiet_from` is.")] = None
     daily_mail_limit: Annotated[
         int | None, Field(ge=1, le=100, description="Optional mails that one reader gets on one day, at most.")
+    ] = None
+    mail_body_days: Annotated[
+        int | None,
+        Field(ge=0, le=365, description="So long what clients were written can be looked up; 0: nothing is kept."),
     ] = None
     branding: Branding | None = None
 

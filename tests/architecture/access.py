@@ -92,6 +92,9 @@ GET    /api/v1/admin/documents/{document_id}.pdf                                
 POST   /api/v1/admin/documents/{document_id}/full-invoice                          OMR
 POST   /api/v1/admin/documents/{document_id}/rectify                               OM fresh
 GET    /api/v1/admin/email-logs                                                    OMR
+GET    /api/v1/admin/email-logs/{email_log_id}                                     OMR
+GET    /api/v1/admin/email-logs/{email_log_id}/body                                OMR
+POST   /api/v1/admin/email-logs/{email_log_id}/resend                              OMR
 GET    /api/v1/admin/erasures                                                      O
 POST   /api/v1/admin/erasures/{erasure_id}/unseal                                  O fresh
 GET    /api/v1/admin/external-calendars                                            OMR
@@ -112,6 +115,8 @@ PUT    /api/v1/admin/mail-sender                                                
 POST   /api/v1/admin/mail-sender/check                                             O
 GET    /api/v1/admin/mail-suppressions                                             OMR
 POST   /api/v1/admin/mail-suppressions/{suppression_id}/lift                       OMR
+GET    /api/v1/admin/mail-tasks                                                    OMR
+POST   /api/v1/admin/mail-tasks/{task_id}/done                                     OMR
 GET    /api/v1/admin/mail-templates                                                O
 GET    /api/v1/admin/mail-templates/{kind}/{language}                              O
 PUT    /api/v1/admin/mail-templates/{kind}/{language}                              O fresh

@@ -79,5 +79,6 @@ def paypal_documents() -> tuple[Document, ...]:
 
 
 def sendgrid_documents() -> tuple[Document, ...]:
-    """SendGrid's documents: the official ones, or ours; of domain authentication there is ours in any case."""
-    return (*(official(SENDGRID_FILES) or own("sendgrid.json")), *own("sendgrid_domains.json"))
+    """SendGrid's documents: the official ones, or ours; and what the official ones at hand leave out."""
+    ours = (*own("sendgrid_domains.json"), *own("sendgrid_lists.json"))
+    return (*(official(SENDGRID_FILES) or own("sendgrid.json")), *ours)

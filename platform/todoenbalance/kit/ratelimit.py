@@ -67,6 +67,7 @@ MAIL_CHOICES = Policy("mail_choices", "Choices of mails made by a mailed link", 
 TEMPLATE_PREVIEW = Policy("template_preview", "Previews of a practice's own mails", per_account="120/minute;2000/hour")
 TEMPLATE_TEST = Policy("template_test", "Tests of them mailed to oneself", per_account="5/minute;20/hour")
 MAIL_SENDER = Policy("mail_sender", "Changes and checks of a practice's mail domain", per_account="6/minute;40/hour")
+MAIL_RESEND = Policy("mail_resend", "Mails sent again by the front desk", per_account="10/minute;60/hour")
 
 POLICIES = (
     LOGIN,
@@ -84,6 +85,7 @@ POLICIES = (
     TEMPLATE_PREVIEW,
     TEMPLATE_TEST,
     MAIL_SENDER,
+    MAIL_RESEND,
 )
 """All of them; the docs show this table."""
 

@@ -1,6 +1,6 @@
 """Finding appointments, and what their state is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import Select
@@ -49,6 +49,14 @@ async def list_appointments(
 async def list_changes(session: TenantSession, appointment_id: UUID) -> Sequence[AppointmentChange]:
     """The history of an appointment, oldest first."""
     return await AppointmentRepository(session).changes(appointment_id)
+
+
+async def next_appointments(session: TenantSession, client_ids: Collection[UUID]) -> dict[UUID, Appointment]:
+    """The next appointment of each of these clients, by the client; who has none to come is not in it."""
+    if not client_ids:
+        return {}
+    found = await AppointmentRepository(session).next_of(client_ids, clock.now())
+    return {row.client_id: row for row in found}
 
 
 def clients_of_practitioner(practitioner_id: UUID) -> Select[tuple[UUID]]:

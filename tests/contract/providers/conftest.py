@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import stripe
 
-from tests.contract.places import PAYPAL_FILES, SENDGRID_FILES, described
+from tests.contract.places import PAYPAL_FILES, SENDGRID_FILES, described, own
 from tests.contract.providers.inbox import Inbox
 from tests.support.providers.clients import PayPalCaller, stripe_client
 from tests.support.providers.fixtures import stripe_server
@@ -27,7 +27,7 @@ def paypal_server(request: pytest.FixtureRequest) -> Iterator[PayPalServer]:
 @pytest.fixture(params=described("sendgrid.json", SENDGRID_FILES))
 def sendgrid_server(request: pytest.FixtureRequest) -> Iterator[SendGridServer]:
     """A SendGrid of this test's own, by our description and, where it is there, by SendGrid's."""
-    with SendGridServer(documents=request.param) as server:
+    with SendGridServer(documents=(*request.param, *own("sendgrid_lists.json"))) as server:
         yield server
     server.assert_clean()
 

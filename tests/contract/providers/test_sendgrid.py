@@ -140,6 +140,23 @@ def test_a_bounced_address_gets_nothing_more_until_it_is_taken_off(
     assert [json.loads(it.raw)[0]["event"] for it in inbox.exchanges] == ["dropped", "processed"]
 
 
+@pytest.mark.parametrize("name", ["bounces", "blocks", "invalid_emails", "spam_reports"])
+def test_an_address_is_taken_off_one_list_alone(
+    sendgrid_server: SendGridServer, caller: httpx.Client, name: str
+) -> None:
+    account = sendgrid_server.account(KEY)
+    sendgrid_server.bounce(KEY, "clara@example.com")
+    for listed in (account.blocks, account.invalid_emails, account.spam_reports):
+        listed.update({"clara@example.com", "other@example.com"})
+
+    for _ in range(2):
+        assert caller.delete(f"/v3/suppression/{name}/clara%40example.com").status_code == 204
+    lists = {it: getattr(account, it) for it in ("bounces", "blocks", "invalid_emails", "spam_reports")}
+
+    assert [it for it, listed in lists.items() if "clara@example.com" not in listed] == [name]
+    assert all("other@example.com" in listed for it, listed in lists.items() if it != "bounces")
+
+
 def test_webhooks_are_limited_changed_and_taken_away(caller: httpx.Client) -> None:
     first, second, third = (caller.post(SETTINGS, json={"url": f"https://x.test/{it}"}) for it in range(3))
 

@@ -47,6 +47,9 @@ class Account:
     bounces: dict[str, str] = field(default_factory=dict)
     """Reason by address."""
     spam_reports: set[str] = field(default_factory=set)
+    blocks: set[str] = field(default_factory=set)
+    """Turned away for now: SendGrid lists such addresses and goes on sending to them."""
+    invalid_emails: set[str] = field(default_factory=set)
     unsubscribed: set[str] = field(default_factory=set)
     webhooks: dict[str, Json] = field(default_factory=dict)
     domains: sendgrid_domains.Domains = field(default_factory=sendgrid_domains.Domains)
@@ -164,7 +167,7 @@ class SendGridServer(ProviderServer):
         assert checked.operation is not None
         if checked.operation.key in sendgrid_domains.HANDLED:
             return lambda account, asked: account.domains.handle(asked, self.zone)
-        return {
+        handlers: dict[tuple[str, str], Callable[[Account, CheckedRequest], Answer]] = {
             ("POST", "/v3/mail/send"): self._send,
             ("POST", SETTINGS): self._create_settings,
             ("GET", f"{SETTINGS}/all"): self._list_settings,
@@ -177,7 +180,11 @@ class SendGridServer(ProviderServer):
             ("DELETE", "/v3/suppression/bounces/{email}"): self._delete_bounce,
             ("GET", "/v3/asm/suppressions/global/{email}"): self._read_unsubscribed,
             ("GET", "/v3/suppression/spam_reports/{email}"): self._read_spam,
-        }[checked.operation.key]
+            ("DELETE", "/v3/suppression/spam_reports/{email}"): partial(self._delete_listed, "spam_reports"),
+            ("DELETE", "/v3/suppression/blocks/{email}"): partial(self._delete_listed, "blocks"),
+            ("DELETE", "/v3/suppression/invalid_emails/{email}"): partial(self._delete_listed, "invalid_emails"),
+        }
+        return handlers[checked.operation.key]
 
     def _send(self, account: Account, checked: CheckedRequest) -> Answer:
         mail: Json = dict(checked.body)
@@ -250,6 +257,11 @@ class SendGridServer(ProviderServer):
         account.bounces.pop(unquote(checked.path["email"]), None)
         return Answer(204)
 
+    def _delete_listed(self, name: str, account: Account, checked: CheckedRequest) -> Answer:
+        listed: set[str] = getattr(account, name)
+        listed.discard(unquote(checked.path["email"]))
+        return Answer(204)
+
     def _read_unsubscribed(self, account: Account, checked: CheckedRequest) -> Answer:
         email = unquote(checked.path["email"])
         if email not in account.unsubscribed:
@@ -311,6 +323,8 @@ def _refusal(mail: Json) -> tuple[str, str] | None:
 def _dropped(account: Account, email: str) -> str | None:
     if email in account.bounces:
         return "Bounced Address"
+    if email in account.invalid_emails:
+        return "Invalid"
     if email in account.spam_reports:
         return "Spam Reporting Address"
     return "Unsubscribed Address" if email in account.unsubscribed else None
