@@ -135,7 +135,9 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "browser": "Firefox, Windows",
         "calendar": "Nutrición deportiva",
         "read_at": when,
-        "calendars_url": f"{base}/admin/external-calendars",
+        "calendars_url": f"{base}/admin/external-calendars/1",
+        "whose": None,
+        "is_taken_away": False,
     } | changed
 
 
@@ -146,6 +148,8 @@ VARIANTS: list[dict[str, Any]] = [
         "browser": None,
         "read_at": None,
         "is_taken": True,
+        "is_taken_away": True,
+        "whose": "Pilar Ruiz",
         "cancelled_by": "staff",
         "cause": "paid_twice",
         "location_kind": "home",
