@@ -13,14 +13,16 @@ nothing is ever written. What is asked of each mail is in ``checks`` and ``links
 """
 
 AREAS = (
-    "calendars",
-    "client_accounts",
+    "bookings",
     "money",
-    "payment_accounts",
-    "requests",
-    "sessions",
-    "social",
-    "staff_accounts",
+    "client_accounts",
     "visits",
+    "requests",
+    "staff_accounts",
+    "sessions",
+    "payment_accounts",
+    "calendars",
+    "social",
 )
-"""The modules with scenarios. Each is a test, in two practices of its own; a kind is shown in one of them only."""
+"""The modules with scenarios, the longest first. Each is a test, in two practices of its own; a kind is shown in one of
+them only."""

@@ -82,7 +82,8 @@ class Follower:
                     behind_a_door.append((letter, url))
         if tokens and await self._world.fingerprint() != before:
             found.append(f"{', '.join({letter.name for letter in letters})}: following links changed something")
-        for letter, url in behind_a_door:
+        by_account = {(self._account_of(letter), url): letter for letter, url in reversed(behind_a_door)}
+        for (_, url), letter in by_account.items():
             fault = await self._as_reader(letter, url)
             found += [f"{letter.name}: {url}: {fault}"] if fault else []
         return found
@@ -107,9 +108,12 @@ class Follower:
         times = re.findall(rf'href="({re.escape(urlsplit(url).path)}/confirm\?[^"]+)"', page.text)
         return bool(times)
 
+    def _account_of(self, letter: Letter) -> str:
+        """Whoever reads the practice's contact address signs in as somebody who works there."""
+        return self._world.owner.email if letter.mail.recipient == CONTACT else letter.mail.recipient
+
     async def _as_reader(self, letter: Letter, url: str) -> str:
-        # Whoever reads the practice's contact address signs in as somebody who works there.
-        address = self._world.owner.email if letter.mail.recipient == CONTACT else letter.mail.recipient
+        address = self._account_of(letter)
         browser = self._browser(address, letter.language)
         page = await browser.get(url)
         if page.url.path in SIGN_IN_PATHS:

@@ -55,8 +55,6 @@ async def play(world: World, scenario: Scenario) -> tuple[list[Letter], list[str
         faults += await follower.faults(shown)
         for letter in shown:
             faults += await follower.act(letter, scenario.leave)
-        await world.run()
-        await world.letters()
     return shown, [f"{scenario.name}: {fault}" for fault in faults]
 
 
