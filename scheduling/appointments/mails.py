@@ -47,6 +47,7 @@ CANCELLED_PRACTICE = "appointment_cancelled_practice"
 
 CLIENT_PATH = "/appointments/{id}"
 STAFF_PATH = "/admin/appointments/{id}"
+STAFF_CALENDAR_PATH = "/admin/appointments"
 TIME_TO_GET_THERE = timedelta(hours=1)
 _ICS_NAME = {"es": "cita.ics", "en": "appointment.ics"}
 
@@ -244,7 +245,18 @@ async def compose_standing_practice(session: TenantSession, runtime: Runtime, no
         return None
     entries = await _practitioners_entries(session, runtime, notice, booking, REQUEST)
     values = booking_values(session, runtime, notice, booking)
+    values["is_taken_away"] = await _is_taken_from(session, notice, booking)
+    if values["is_taken_away"]:  # it may not be theirs to see any more
+        values["admin_url"] = runtime.settings.practice_url(session.tenant.slug, STAFF_CALENDAR_PATH)
     return ComposedMail(values, entries, useful_until=useful_until(booking.appointment.starts_at))
+
+
+async def _is_taken_from(session: TenantSession, notice: Notice, booking: Booking) -> bool:
+    """Whether the mail is for the practitioner who had it before the last move, and has it no more."""
+    recipient = notice.reader.recipient
+    if recipient.kind is not RecipientKind.STAFF or recipient.id == str(booking.practitioner.staff_id):
+        return False
+    return recipient.id == str(await _former_staff_id(session, booking.appointment))
 
 
 async def compose_cancelled_practice(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:

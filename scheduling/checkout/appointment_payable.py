@@ -7,8 +7,6 @@ always locked before its appointment's.
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
-
 from billing.checkout.errors import AppointmentNotPayableError, HoldExpiredError, RequestUnansweredError
 from billing.payments.models import Payment
 from billing.payments.payables import APPOINTMENT, APPOINTMENT_BALANCE, PaymentOutcome, register_payable_kind
@@ -120,13 +118,14 @@ async def _accept(session: TenantSession, appointment: Appointment, actor: Actor
 
 
 async def describe_appointment(session: TenantSession, appointment: Appointment) -> str:
-    """What the client reads at the provider: the service and the time on the practice's clock."""
+    """What the client reads at the provider: the service and the time on the practice's clock.
+
+    It is kept with the payment, and read in mails by people of either language: ``3/4/26`` would be March to the one
+    and April to the other, so the day is written as in RFC 3339.
+    """
     service = await get_service(session, appointment.service_id)
-    tenant = session.tenant
-    when = format_datetime(
-        appointment.starts_at, "short", tzinfo=ZoneInfo(tenant.timezone), locale=tenant.locale.replace("-", "_")
-    )
-    return f"{service.name}, {when}"
+    starts_at = appointment.starts_at.astimezone(ZoneInfo(session.tenant.timezone))
+    return f"{service.name}, {starts_at:%Y-%m-%d %H:%M}"
 
 
 def register_payable_kinds() -> None:

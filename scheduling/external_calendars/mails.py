@@ -18,7 +18,7 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime
 
 STALE = "external_calendar_stale"
-PAGE = "/admin/external-calendars"
+PAGE = "/admin/external-calendars/{practitioner_id}"
 LONG = timedelta(days=1)
 
 
@@ -48,12 +48,15 @@ async def compose_stale(session: TenantSession, runtime: Runtime, notice: Notice
         return None
     if not str(notice.version).startswith(f"{_since(calendar):%Y%m%dT%H%M%S}"):
         return None
+    owner = await ExternalCalendarRepository(session).owner_of(calendar)
+    is_own = notice.reader.recipient.id == str(owner.staff_id)
     read_at = calendar.refreshed_at
     return ComposedMail(
         {
             "calendar": calendar.name,
+            "whose": None if is_own else owner.name,
             "read_at": describe(read_at, notice.reader.timezone, notice.reader.locale) if read_at else None,
-            "calendars_url": runtime.settings.practice_url(session.tenant.slug, PAGE),
+            "calendars_url": runtime.settings.practice_url(session.tenant.slug, PAGE.format(practitioner_id=owner.id)),
         }
     )
 

@@ -30,6 +30,7 @@ MOVED_PRACTICE = "group_session_moved_practice"
 CANCELLED_PRACTICE = "group_session_cancelled_practice"
 
 STAFF_PATH = "/admin/group-sessions/{id}"
+STAFF_LIST_PATH = "/admin/group-sessions"
 _ICS_NAME = {"es": "sesion.ics", "en": "session.ics"}
 
 
@@ -84,6 +85,7 @@ def _attendee(notice: Notice, told: _Told) -> Practitioner | None:
 def _values(session: TenantSession, runtime: Runtime, notice: Notice, told: _Told) -> dict[str, Any]:
     group, locale, attendee = told.group, notice.reader.locale, _attendee(notice, told)
     zone = attendee.timezone if attendee else notice.reader.timezone
+    is_taken_away = attendee is not None and attendee is told.former
     is_at_another_time = group.moved_from is not None and group.moved_from != group.starts_at
     return {
         "service": told.service.name,
@@ -94,7 +96,11 @@ def _values(session: TenantSession, runtime: Runtime, notice: Notice, told: _Tol
         "seats_taken": told.seats_taken,
         "capacity": group.capacity,
         "location_kind": group.location_kind,
-        "admin_url": runtime.settings.practice_url(session.tenant.slug, STAFF_PATH.format(id=group.id)),
+        "is_taken_away": is_taken_away,
+        # Whose it was may not see it any more.
+        "admin_url": runtime.settings.practice_url(
+            session.tenant.slug, STAFF_LIST_PATH if is_taken_away else STAFF_PATH.format(id=group.id)
+        ),
     }
 
 

@@ -2,15 +2,11 @@
 
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
-from tenants.accounts.events import CLIENT_REGISTERED, CLIENT_REGISTRATION_REPEATED
 from tenants.accounts.models import StaffRole
 from tenants.accounts.services import client_accounts, passwords, staff_accounts
 from tests.support.events import run_due_events
-from tests.support.mails import assert_speaks, links_in, mails_of
-from tests.support.practices import make_client, make_practice
-from todoenbalance.kit.outbox.publish import publish
+from tests.support.mails import links_in, mails_of
+from tests.support.practices import make_client
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 
@@ -86,20 +82,3 @@ async def test_the_first_owner_is_invited_when_the_practice_is_made(runtime: Run
     async with runtime.database.tenant(practice) as session:
         owner = await staff_accounts.accept_invitation(session, token_in(link), "una contraseña larga")
     assert owner.role == StaffRole.OWNER
-
-
-@pytest.mark.parametrize("language", ["es", "en"])
-async def test_every_account_mail_speaks_its_readers_language(runtime: Runtime, language: str) -> None:
-    practice = await make_practice(runtime, locale=language)
-    client = await make_client(runtime, practice, is_verified=False)
-    async with runtime.database.tenant(practice) as session:
-        for topic in (CLIENT_REGISTERED, CLIENT_REGISTRATION_REPEATED):
-            await publish(session, topic, {"client_id": str(client.id)})
-        await client_accounts.request_verification(session, client.email)
-        await client_accounts.request_password_reset(session, client.email)
-    await run_due_events(runtime, practice)
-    mails = await mails_of(runtime, practice)
-    assert len(mails) == 5
-    for mail in mails:
-        assert_speaks(language, mail, practice.name)
-        assert mail.headers["Content-Language"] == language

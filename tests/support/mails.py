@@ -13,14 +13,14 @@ from todoenbalance.kit.tenancy import TenantContext
 
 ROOT = Path(__file__).parents[2]
 # Words that no sentence of the one language does without and the other one has not.
-_ENGLISH = frozenset(
+ENGLISH = frozenset(
     re.findall(
         r"\w+",
         "the your you and with appointment hello of to in is are was been cancel cancelled time price practice "
         "refund refunded payment booking link password account welcome day what where attached see",
     )
 )
-_SPANISH = frozenset(
+SPANISH = frozenset(
     re.findall(
         r"\w+",
         "el la los las tu te de del que con una un cita hola es en se correo contraseña enlace reserva consulta "
@@ -55,5 +55,5 @@ def assert_speaks(language: str, mail: MailboxMessage | Rendered, *given: str) -
         content = content.replace(name, " ")
     content = re.sub(r"https?://\S+|\S+@\S+", " ", content)
     words = set(re.findall(r"[a-záéíóúñü]+", content.lower()))
-    assert not words & (_ENGLISH if language == "es" else _SPANISH), content
-    assert words & (_SPANISH if language == "es" else _ENGLISH), content
+    assert not words & (ENGLISH if language == "es" else SPANISH), content
+    assert words & (SPANISH if language == "es" else ENGLISH), content

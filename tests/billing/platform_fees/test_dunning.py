@@ -74,19 +74,6 @@ async def test_owners_are_reminded_until_grace_is_over_and_told_what_waits_then(
     assert await on_day(runtime, practice, since, 61, colleague.email) == []
 
 
-async def test_in_spanish_they_say_it_in_spanish(runtime: Runtime, stripe_server: StripeServer) -> None:
-    practice = await make_practice(runtime)
-    owner = await make_staff_member(runtime, practice)
-    invoice, since = await failing(runtime, stripe_server, practice)
-    await on_day(runtime, practice, since, 14, owner.email)
-    stripe_server.pay_invoice(invoice)
-    await tell(runtime, stripe_server, "invoice.paid", invoice)
-    mails = await on_day(runtime, practice, since, 14.5, owner.email)
-    assert len(mails) >= 3
-    for mail in mails:
-        assert_speaks("es", mail, practice.name, "plan")
-
-
 async def test_paying_ends_it_at_once_and_the_reminders_with_it(
     runtime: Runtime, stripe_server: StripeServer, practice: TenantContext
 ) -> None:
