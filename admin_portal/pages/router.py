@@ -25,6 +25,7 @@ from admin_portal.pages import (
     refunds,
     series,
     team,
+    texts,
     waitlist,
 )
 from admin_portal.pages.page import incomplete_staff_page, staff_page, visitor_page
@@ -54,6 +55,7 @@ PARTS = (
     refunds.router,
     series.router,
     team.router,
+    texts.router,
     waitlist.router,
 )
 

@@ -12,6 +12,7 @@ from notifications import models as notifications
 from notifications.digests import models as mail_digests
 from notifications.overrides import models as mail_templates
 from notifications.preferences import models as mail_preferences
+from notifications.texting import models as texting
 from notifications.tracking import models as mail_tracking
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -59,5 +60,6 @@ MODULES = (
     settings,
     social,
     tenants,
+    texting,
     waitlist,
 )
