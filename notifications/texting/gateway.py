@@ -54,6 +54,7 @@ class Gateway:
             "Accept-Encoding": "identity",
             **sign(self._settings.keys[0], str(message.id), body, clock.now()),
         }
+        failure = ""
         try:
             async with (
                 asyncio.timeout(WHOLE_SECONDS),
@@ -64,7 +65,9 @@ class Gateway:
             ):
                 return _judge(answer, await _read(answer))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise TextUnavailableError(type(error).__name__) from error
+            failure = type(error).__name__
+        # Outside, so that the error, which holds the request with its token, does not go on with ours.
+        raise TextUnavailableError(failure)
 
 
 async def _read(answer: httpx.Response) -> dict[str, object]:
