@@ -15,6 +15,7 @@ from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.settings import Settings
 
 _COUNTED = (TextStatus.SENDING, TextStatus.SENT)
+_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,13 @@ async def is_over_monthly_limit(session: TenantSession, settings: Settings, segm
     return quota.used + segments > quota.limit
 
 
+async def is_over_share(session: TenantSession, settings: Settings, kind: str, segments: int) -> bool:
+    """The same for a kind that strangers can cause: it may use up a quarter of the month's limit, and the rest stays
+    for what clients agreed to."""
+    quota = await read_quota(session, settings)
+    return await _count_this_month(session, kind) + segments > max(quota.limit // _SHARE, 1)
+
+
 async def count_to(session: TenantSession, number: str, kinds: Collection[str], since: datetime, log: TextLog) -> int:
     """How many other messages of these kinds went, or are about to go, to a number since then."""
     statement = select(func.count()).select_from(TextLog)
@@ -83,8 +91,10 @@ def month_of(session: TenantSession) -> datetime:
     return datetime.combine(clock.now().astimezone(zone).date().replace(day=1), time(), zone)
 
 
-async def _count_this_month(session: TenantSession) -> int:
+async def _count_this_month(session: TenantSession, kind: str | None = None) -> int:
     statement = select(func.coalesce(func.sum(TextLog.segments), 0)).where(
         TextLog.created_at >= month_of(session), TextLog.status.in_(_COUNTED)
     )
+    if kind is not None:
+        statement = statement.where(TextLog.kind == kind)
     return int(await session.scalar(statement) or 0)

@@ -20,7 +20,7 @@ from notifications.formats import language_of
 from notifications.recipients import Reader, Recipient, find_reader
 from notifications.rules import TOO_MANY_LATELY, TOO_MANY_TODAY, wait_for_the_morning
 from notifications.texting.adapters import text_port
-from notifications.texting.choices import count_to, is_over_monthly_limit, month_of, take_turns
+from notifications.texting.choices import count_to, is_over_monthly_limit, is_over_share, month_of, take_turns
 from notifications.texting.consents import (
     TEXT_CODE,
     codes_of,
@@ -239,6 +239,8 @@ async def _find_refusal(
     if log.kind == TEXT_CODE:
         if await count_to(session, number, {TEXT_CODE}, clock.now() - CODE_WINDOW, log) >= CODE_LIMIT:
             return TOO_MANY_LATELY
+        if await is_over_share(session, runtime.settings, TEXT_CODE, segments):
+            return TOO_MANY_THIS_MONTH
     else:
         zone = ZoneInfo(reader.timezone)
         since = datetime.combine(clock.now().astimezone(zone).date(), time(), zone)

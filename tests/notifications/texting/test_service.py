@@ -14,10 +14,10 @@ from notifications.preferences.models import ChangedBy
 from notifications.preferences.service import Account, change_choices
 from notifications.rules import TOO_MANY_TODAY
 from notifications.texting.choices import choose, read_quota
-from notifications.texting.consents import TEXT_CODE, withdraw_consent
+from notifications.texting.consents import TEXT_CODE, give_consent, withdraw_consent
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import LIMIT_REACHED
-from notifications.texting.models import TextLog, TextStatus
+from notifications.texting.models import GivenBy, TextLog, TextStatus
 from notifications.texting.port import TextMessage, TextUnavailableError
 from notifications.texting.service import NO_CONSENT, NOT_TRUE, NOT_WANTED, TOO_MANY_THIS_MONTH, deliver_text, send_text
 from scheduling.appointments.history import Actor
@@ -220,6 +220,28 @@ class TestRules:
         with clock.at(datetime(2027, 4, 1, 12, tzinfo=MADRID)):
             await send_text(context(runtime, texting), reminder(client, booked[4]))
         assert len(gateway.messages) == 2
+
+    async def test_codes_that_strangers_ask_for_leave_most_of_it_to_reminders(
+        self, runtime: Runtime, texting: TenantContext, client: SignedIn, gateway: TextGateway
+    ) -> None:
+        offer = await make_offer(runtime, texting)
+        with clock.at(at(1, 10)):
+            async with runtime.database.tenant(texting) as session:
+                await choose(session, runtime.settings, is_on=True, monthly_limit=8)
+            await agree(runtime, texting, client)
+            appointment_id = await book(runtime, texting, offer, client, at(6, 9))
+            for digit in range(1, 5):
+                stranger = await make_client(runtime, texting, phone=f"+34 600 000 00{digit}")
+                async with runtime.database.tenant(texting) as session:
+                    await give_consent(session, runtime, stranger.id, Channel.SMS, GivenBy.API, "es")
+            await run_due_events(runtime, texting)
+        assert len(gateway.messages) == 2
+        failures = [row.failure for row in await texts_of(runtime, texting, TEXT_CODE)]
+        assert failures.count(TOO_MANY_THIS_MONTH) == 2
+        assert await logs_of(runtime, texting, LIMIT_REACHED) == []
+        with clock.at(at(5, 9)):
+            await send_text(context(runtime, texting), reminder(client, appointment_id))
+        assert len(gateway.messages) == 3
 
     async def test_the_operators_limit_holds_whatever_the_practice_wishes(
         self, runtime: Runtime, texting: TenantContext, gateway: TextGateway
