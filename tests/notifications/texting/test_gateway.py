@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from notifications.catalogue import Channel
 from notifications.texting.encoding import count_segments, fit, is_gsm7
@@ -12,6 +13,7 @@ from notifications.texting.gateway import MOST_ANSWER_BYTES, Gateway
 from notifications.texting.port import TextMessage, TextRejectedError, TextUnavailableError
 from tests.support.providers.text_gateway import TOKEN, TextGateway
 from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.text_settings import TextSettings
 
 NUMBER = "+34611222333"
@@ -180,3 +182,9 @@ class TestSettings:
         assert problem is not None
         assert problem.startswith(field)
         assert not value or value == "mailbox" or value not in problem
+
+    def test_nor_does_the_process(self, settings: Settings) -> None:
+        whole = {**settings.model_dump(), "texts": GOOD}
+        assert Settings.model_validate(whole).texts.is_on
+        with pytest.raises(ValidationError, match=r"texts\.token: needed"):
+            Settings.model_validate(whole | {"texts": GOOD | {"token": ""}})
