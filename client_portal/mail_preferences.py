@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from client_portal.page import SignedIn, Visitor, VisitorPage
+from client_portal.page import ClientPage, SignedIn, Visitor, VisitorPage
 from notifications.catalogue import TOPIC_WORDS
 from notifications.preferences.links import PATH, find_link_reader, read_token
 from notifications.preferences.models import ChangedBy
 from notifications.preferences.service import Account, TopicChoice, change_choices, read_choices
+from notifications.texting.consents import list_views
 from tenants.accounts.models import AccountKind
 from todoenbalance.kit.pages.forms import Form
 from todoenbalance.kit.pages.redirects import see_other
@@ -19,7 +20,7 @@ from todoenbalance.kit.web.limits import limited
 
 router = APIRouter(include_in_schema=False)
 
-_HERE = "/account/mails"
+HERE = "/account/mails"
 _NOT_SHARED = {
     # The address is the key: it must not travel on.
     "Referrer-Policy": "no-referrer",
@@ -70,19 +71,25 @@ async def change_by_link(page: Visitor, token: str) -> Response:
 # ---- in one's account
 
 
-@router.get(_HERE)
+@router.get(HERE)
 async def show_own(page: SignedIn, saved: Saved = "") -> Response:
     """The same for whoever is signed in."""
-    choices = await read_choices(page.session, Account(AccountKind.CLIENT, page.client.id))
-    return page.render("mail_preferences.html", **_values(page, choices), action=_HERE, is_saved=bool(saved))
+    return page.render("mail_preferences.html", form=page.blank_form(), **await own_values(page), is_saved=bool(saved))
 
 
-@router.post(_HERE)
+@router.post(HERE)
 async def change_own(page: SignedIn) -> Response:
     """Keep what was chosen."""
     form = await page.read_form()
     await _change(page, Account(AccountKind.CLIENT, page.client.id), form)
-    return see_other(f"{_HERE}?saved=yes")
+    return see_other(f"{HERE}?saved=yes")
+
+
+async def own_values(page: ClientPage) -> dict[str, Any]:
+    """For the page of whoever is signed in: choices of mails, and of text messages where there are any."""
+    choices = await read_choices(page.session, Account(AccountKind.CLIENT, page.client.id))
+    texts = await list_views(page.session, page.runtime.settings, page.client, page.locale)
+    return {**_values(page, choices), "action": HERE, "texts": texts}
 
 
 async def _change(page: VisitorPage, account: Account, form: Form) -> None:

@@ -17,6 +17,7 @@ from client_portal import (
     privacy,
     series,
     social,
+    text_consents,
     waitlist,
 )
 
@@ -30,6 +31,7 @@ PARTS = (
     account.router,
     own_account.router,
     mail_preferences.router,
+    text_consents.router,
     people.router,
     calendar_feed.router,
     cards.router,

@@ -45,8 +45,12 @@ class Channel(StrEnum):
     """By which way it goes."""
 
     MAIL = "mail"
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
 
 
+TEXT_CHANNELS: Final = (Channel.SMS, Channel.WHATSAPP)
+"""To a telephone, where the operator has a gateway and the client agreed (``notifications.texting``)."""
 TOPIC_WORDS: Final[Mapping[Topic, Mapping[str, str]]] = MappingProxyType(
     {
         Topic.BOOKINGS: {"es": "Citas", "en": "Appointments"},
@@ -110,9 +114,11 @@ def _security(audience: Audience, kind: str, en: str, es: str, *, by_stranger: b
     )  # fmt: skip
 
 
-def _news(audience: Audience, topic: Topic, kind: str, en: str, es: str) -> MailKind:
+def _news(
+    audience: Audience, topic: Topic, kind: str, en: str, es: str, channels: tuple[Channel, ...] = (Channel.MAIL,)
+) -> MailKind:
     """What the reader may do without: it waits for the morning and counts for the cap."""
-    return MailKind(kind, audience, topic, en, es, is_optional=True, can_wait=True, is_capped=True)
+    return MailKind(kind, audience, topic, en, es, is_optional=True, can_wait=True, is_capped=True, channels=channels)
 
 
 def _copy(kind: str, en: str, es: str, *, topic: Topic = Topic.BOOKINGS, is_optional: bool = True) -> MailKind:
@@ -139,7 +145,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("appointment_unanswered", _C, _BOOKINGS, "nobody answered a request in time", "nadie responde a tiempo a una solicitud"),
     MailKind("waitlist_offered", _C, Topic.WAITLIST, "a time is kept for the reader, for a while", "se guarda una hora durante un rato"),
     # ---- to clients: what they may do without
-    _news(_C, Topic.REMINDERS, "appointment_reminder", "some time before a visit", "un tiempo antes de la visita"),
+    _news(_C, Topic.REMINDERS, "appointment_reminder", "some time before a visit", "un tiempo antes de la visita", (Channel.MAIL, *TEXT_CHANNELS)),
     _news(_C, Topic.FOLLOW_UPS, "appointment_follow_up", "some time after a visit that took place", "un tiempo después de una visita realizada"),
     _news(_C, Topic.FOLLOW_UPS, "appointment_missed", "a visit was missed and costs nothing", "no se acude a una visita y no cuesta nada"),
     MailKind("waitlist_joined", _C, Topic.WAITLIST, "the reader joined the waiting list", "te apuntas a la lista de espera", is_optional=True, is_capped=True),
@@ -193,6 +199,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("payment_account_disconnected", _O, _PAYMENTS, "an account for payments was disconnected", "se desconecta una cuenta de cobro"),
     MailKind("plan_payment_due", _O, _PRACTICE, "the plan's payment is due", "vence el pago del plan"),
     MailKind("plan_restricted", _O, _PRACTICE, "some things wait for the plan's payment", "hay funciones que esperan el pago del plan"),
+    MailKind("text_limit_reached", _O, _PRACTICE, "the month's text messages are used up", "se agotan los mensajes de texto del mes"),
     MailKind("plan_restored", _O, _PRACTICE, "the plan is paid, everything works", "el plan está pagado y todo funciona"),
     # ---- to staff: the account
     _security(_S, "staff_invitation", "an invitation to the team", "una invitación al equipo"),

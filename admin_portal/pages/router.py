@@ -29,6 +29,7 @@ from admin_portal.pages import (
     sent_mails,
     series,
     team,
+    texts,
     waitlist,
 )
 from admin_portal.pages.page import incomplete_staff_page, staff_page, visitor_page
@@ -62,6 +63,7 @@ PARTS = (
     sent_mails.router,
     series.router,
     team.router,
+    texts.router,
     waitlist.router,
 )
 

@@ -15,6 +15,7 @@ from notifications.mail_tasks import models as mail_tasks
 from notifications.overrides import models as mail_templates
 from notifications.preferences import models as mail_preferences
 from notifications.sender import models as mail_sender
+from notifications.texting import models as texting
 from notifications.tracking import models as mail_tracking
 from scheduling.appointments import models as appointments
 from scheduling.catalogue import models as catalogue
@@ -65,5 +66,6 @@ MODULES = (
     settings,
     social,
     tenants,
+    texting,
     waitlist,
 )

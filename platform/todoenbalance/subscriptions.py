@@ -50,9 +50,14 @@ from notifications.sender.checking import check_mail_sender
 from notifications.sender.events import MAIL_SENDER_CHECK
 from notifications.sender.mails import register_mail_sender_mails
 from notifications.service import send_notification
+from notifications.texting.events import TEXT_SEND
+from notifications.texting.mails import register_text_mails
+from notifications.texting.personal_data import TextData
+from notifications.texting.retention import TEXT_CONSENTS, TEXT_LOG
+from notifications.texting.service import send_text
 from notifications.tracking.lifting import clear_provider_lists
 from scheduling.appointments import events as appointments
-from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails
+from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails, visit_texts
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
@@ -129,7 +134,8 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
     appointments.APPOINTMENT_FEE_OWED: [no_show_fee_charge.on_fee_owed],
     appointments.APPOINTMENT_FEE_CHARGED: [no_show_fee_charge.on_fee_charged],
-    appointments.APPOINTMENT_REMINDER: [visit_mails.on_appointment_reminder],
+    appointments.APPOINTMENT_REMINDER: [visit_mails.on_appointment_reminder, visit_texts.on_appointment_reminder],
+    TEXT_SEND: [send_text],
     appointments.APPOINTMENT_FOLLOW_UP: [visit_mails.on_appointment_follow_up],
     appointments.APPOINTMENT_MISSED: [visit_mails.on_appointment_missed],
     settings.REMINDER_ADDED: [visit_mails.on_reminder_added],
@@ -208,6 +214,7 @@ def register_composers() -> None:
     fee_mails.register_fee_mails()
     series_mails.register_series_mails()
     visit_mails.register_visit_mails()
+    visit_texts.register_visit_texts()
     session_mails.register_session_mails()
     register_payment_account_mails()
     register_refund_mails()
@@ -224,6 +231,7 @@ def register_composers() -> None:
     register_scheduling_variables()
     register_billing_variables()
     register_external_calendar_mails()
+    register_text_mails()
 
 
 def register_payable_kinds() -> None:
@@ -243,6 +251,8 @@ def register_personal_data_sources() -> None:
     register_retention(MAIL_BODIES)
     register_retention(MAIL_TASKS)
     register_retention(MAIL_SUPPRESSIONS)
+    register_retention(TEXT_LOG)
+    register_retention(TEXT_CONSENTS)
     register_retention(TESTS)
     register_retention(ENDED_FEEDS)
     register_retention(ENDED_LINKS)
@@ -252,6 +262,7 @@ def register_personal_data_sources() -> None:
     for source in (
         AnswerData(),
         MailData(),
+        TextData(),
         CardData(),
         PaymentData(),
         PackageData(),

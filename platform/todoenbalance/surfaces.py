@@ -32,6 +32,7 @@ from admin_portal import packages as staff_packages
 from admin_portal import payments as staff_payments
 from admin_portal import privacy as staff_privacy
 from admin_portal import refunds as staff_refunds
+from admin_portal import text_messages as staff_texts
 from admin_portal import waitlist as staff_waitlist
 from admin_portal.calendar_feeds import router as practitioners_feeds
 from admin_portal.pages.router import router as portal_pages
@@ -49,6 +50,7 @@ from billing.webhooks.endpoints import router as webhooks_router
 from client_portal.router import router as site_pages
 from notifications import endpoints as mailbox
 from notifications.preferences import endpoints as mail_preferences
+from notifications.texting import endpoints as texts
 from notifications.tracking.endpoints import router as mail_events
 from scheduling.appointments.endpoints import router as appointments_router
 from scheduling.appointments.series_endpoints import router as series_router
@@ -113,6 +115,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         cards_router,
         own_feed_router,
         mail_preferences.router,
+        texts.router,
         waitlist_router,
     ):
         api.include_router(router)
@@ -129,6 +132,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         staff_privacy.erasures_router,
         people.staff_router,
         practice_settings.router,
+        staff_texts.router,
         sign_in_providers,
         payment_accounts,
         services.router,
@@ -195,6 +199,7 @@ def platform_surface(settings: Settings) -> FastAPI:
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)
     app.include_router(mail_events)
+    app.include_router(texts.webhooks_router)
     app.include_router(oauth_callback)
     app.include_router(console_pages)
     install_pages(app)

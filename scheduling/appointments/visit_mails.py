@@ -5,7 +5,7 @@ have changed, the visit been moved, cancelled, missed, or begun.
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from notifications.formats import describe
 from notifications.recipients import Recipient
 from notifications.service import ComposedMail, Notice, announce, register_composer
 from scheduling.appointments.history import ChangeKind
-from scheduling.appointments.mails import action_links, booking_values, find_booking, useful_until
+from scheduling.appointments.mails import Booking, action_links, booking_values, find_booking, useful_until
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
 from scheduling.appointments.services.outcomes import MIND_MAY_CHANGE
@@ -43,7 +43,7 @@ _SLACK = timedelta(minutes=1)
 """Between the clock of an outcome and that of its event."""
 
 
-def _reminder_version(version: int, minutes: int) -> str:
+def reminder_version(version: int, minutes: int) -> str:
     """Which reminder of which version of an appointment: each is a mail of its own."""
     return f"{version}-{minutes}"
 
@@ -54,8 +54,9 @@ def _read_version(version: int | str) -> tuple[int, int | None]:
     return int(number), int(minutes) if minutes else None
 
 
-async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
-    """To the client, of an appointment that is still ahead, while that reminder is wanted and no nearer one is due."""
+async def find_reminded(session: TenantSession, notice: Notice) -> tuple[Booking, datetime] | None:
+    """What to remind of, and until when that is of use: a visit that is still ahead, while that reminder is wanted and
+    no nearer one is due; else None."""
     version, minutes = _read_version(notice.version)
     booking = await find_booking(session, replace(notice, version=version), AppointmentStatus.CONFIRMED)
     if booking is None or booking.appointment.starts_at <= clock.now():
@@ -64,10 +65,17 @@ async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Not
     reminders = (await Occasions.of_service(session, booking.service.id)).reminders
     if minutes is not None and not is_useful(reminders, minutes, starts_at):
         return None
-    return ComposedMail(
-        booking_values(session, runtime, notice, booking) | action_links(session, runtime, booking),
-        useful_until=min(useful_until(starts_at), worth_sending_until(reminders, minutes or 0, starts_at)),
-    )
+    return booking, min(useful_until(starts_at), worth_sending_until(reminders, minutes or 0, starts_at))
+
+
+async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
+    """To the client, of an appointment that is still ahead; see :func:`find_reminded`."""
+    found = await find_reminded(session, notice)
+    if found is None:
+        return None
+    booking, useful = found
+    values = booking_values(session, runtime, notice, booking) | action_links(session, runtime, booking)
+    return ComposedMail(values, useful_until=useful)
 
 
 async def on_appointment_reminder(context: TenantEventContext, payload: dict[str, Any]) -> None:
@@ -84,7 +92,7 @@ async def on_appointment_reminder(context: TenantEventContext, payload: dict[str
             session,
             REMINDER,
             subject_id=appointment.id,
-            version=_reminder_version(appointment.version, minutes),
+            version=reminder_version(appointment.version, minutes),
             recipients=[Recipient.client(appointment.client_id)],
         )
 

@@ -69,6 +69,7 @@ class DataClass(StrEnum):
     DOCUMENTS = "documents"
     BILLING_PROFILE = "billing_profile"
     MAILS = "mails"
+    TEXTS = "texts"
     ANSWERS = "answers"
     CALENDAR_FEEDS = "calendar_feeds"
     WAITLIST = "waitlist"

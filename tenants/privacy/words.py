@@ -40,6 +40,10 @@ CLASSES: dict[DataClass, dict[str, str]] = {
         "es": "Datos de facturación: nombre fiscal, NIF, domicilio",
     },
     DataClass.MAILS: {"en": "The log of mails to you and about you", "es": "El registro de correos para ti y sobre ti"},
+    DataClass.TEXTS: {
+        "en": "Text messages: what you agreed to, and the log",
+        "es": "Mensajes de texto: lo que aceptaste y el registro",
+    },
     DataClass.ANSWERS: {
         "en": "Answers kept for a few days so that nothing is booked twice",
         "es": "Respuestas guardadas unos días para no reservar nada dos veces",

@@ -176,6 +176,8 @@ PATCH  /api/v1/admin/services/{service_id}                                      
 DELETE /api/v1/admin/services/{service_id}                                         OM
 GET    /api/v1/admin/settings                                                      staff
 PATCH  /api/v1/admin/settings                                                      O fresh
+GET    /api/v1/admin/settings/texts                                                staff
+PUT    /api/v1/admin/settings/texts                                                O fresh
 GET    /api/v1/admin/sign-in-providers                                             O
 PUT    /api/v1/admin/sign-in-providers/{provider}                                  O fresh
 DELETE /api/v1/admin/sign-in-providers/{provider}                                  O fresh
@@ -328,6 +330,10 @@ PUT    /api/v1/users/me/mail-preferences                                        
 GET    /api/v1/users/me/sessions                                                   client
 POST   /api/v1/users/me/sessions/end-others                                        client
 DELETE /api/v1/users/me/sessions/{session_id}                                      client
+GET    /api/v1/users/me/text-consents                                              client
+POST   /api/v1/users/me/text-consents                                              client
+DELETE /api/v1/users/me/text-consents/{channel}                                    client
+POST   /api/v1/users/me/text-consents/{channel}/confirm                            client
 GET    /api/v1/waitlist                                                            client
 POST   /api/v1/waitlist                                                            client
 GET    /api/v1/waitlist/{entry_id}                                                 client

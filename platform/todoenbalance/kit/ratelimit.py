@@ -64,6 +64,7 @@ CALENDAR = Policy(
 )
 # Mail programs' servers press the button for many readers from few addresses, and its tokens are beyond guessing.
 MAIL_CHOICES = Policy("mail_choices", "Choices of mails made by a mailed link", "300/minute;6000/hour")
+TEXT_CODE = Policy("text_code", "Codes sent to telephones, and tried", "60/hour", "5/hour")
 TEMPLATE_PREVIEW = Policy("template_preview", "Previews of a practice's own mails", per_account="120/minute;2000/hour")
 TEMPLATE_TEST = Policy("template_test", "Tests of them mailed to oneself", per_account="5/minute;20/hour")
 MAIL_SENDER = Policy("mail_sender", "Changes and checks of a practice's mail domain", per_account="6/minute;40/hour")
@@ -82,6 +83,7 @@ POLICIES = (
     AVAILABILITY,
     CALENDAR,
     MAIL_CHOICES,
+    TEXT_CODE,
     TEMPLATE_PREVIEW,
     TEMPLATE_TEST,
     MAIL_SENDER,

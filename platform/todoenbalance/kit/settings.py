@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator, model_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from todoenbalance.kit.mail_domain_settings import MailDomainSettings
+from todoenbalance.kit.text_settings import TextSettings
 
 
 class Environment(StrEnum):
@@ -335,6 +336,7 @@ class Settings(BaseSettings):
     outbox: OutboxSettings = OutboxSettings()
     sandbox: SandboxSettings = SandboxSettings()
     mail: MailSettings = MailSettings()
+    texts: TextSettings = TextSettings()
     platform_fees: PlatformFeeSettings = PlatformFeeSettings()
     documents: DocumentSettings = DocumentSettings()
 
@@ -396,6 +398,14 @@ class Settings(BaseSettings):
                 raise ValueError("mail.smtp.host: needed where mail.adapter is smtp")
             if bool(self.mail.smtp.username) != bool(self.mail.smtp.password.get_secret_value()):
                 raise ValueError("mail.smtp: a username and a password go together")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_text_adapter(self) -> Self:
+        has_mailbox = self.mail.adapter == "mailbox"
+        problem = self.texts.find_problem(is_production=self.is_production, has_mailbox=has_mailbox)
+        if problem is not None:
+            raise ValueError(f"texts.{problem}")
         return self
 
     @property

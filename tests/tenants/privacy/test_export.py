@@ -37,8 +37,8 @@ async def test_it_has_every_trace_of_the_person(
     assert about["client_id"] == str(trail.client.id)
     assert about["privacy_policy"]["version"] == "1"
     assert set(answer.json()["data"]) == {
-        "answers", "mails", "payments", "cards", "packages", "documents", "appointments", "calendar_feeds", "waitlist",
-        "social", "privacy", "account",
+        "answers", "mails", "texts", "payments", "cards", "packages", "documents", "appointments", "calendar_feeds",
+        "waitlist", "social", "privacy", "account",
     }  # fmt: skip
 
 
