@@ -22,6 +22,7 @@ AREAS = (
     "sessions",
     "payment_accounts",
     "calendars",
+    "sending",
     "social",
 )
 """The modules with scenarios, the longest first. Each is a test, in two practices of its own; a kind is shown in one of

@@ -12,6 +12,7 @@ from tests.support.providers.stripe_server import PLATFORM_TEST_KEY, StripeServe
 from tests.support.social import running_provider, running_runtime, with_providers
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, StripeSettings
+from todoenbalance.kit.text_settings import TextSettings
 from todoenbalance.subscriptions import register_payable_kinds
 
 __all__ = ["stripe_server"]
@@ -38,5 +39,6 @@ async def runtime(settings: Settings, provider: OAuthProvider, stripe_server: St
         api_base=stripe_server.url,
     )
     providers = social.providers.model_copy(update={"stripe": stripe})
-    async with running_runtime(social.model_copy(update={"providers": providers})) as made:
+    texts = TextSettings(adapter="mailbox")
+    async with running_runtime(social.model_copy(update={"providers": providers, "texts": texts})) as made:
         yield made

@@ -1,0 +1,67 @@
+"""What owners hear of their sending itself: a domain that breaks, text messages that are used up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from notifications.sender import service
+from notifications.sender.service import SenderChoices, SenderStatus
+from notifications.texting.choices import choose
+from tests.notifications.every_mail.scenarios import shows
+from tests.notifications.every_mail.world import DAY, HOUR, WEDNESDAY, World
+from tests.notifications.sender.conftest import asking
+from tests.notifications.sender.test_smtp import ARRANGED
+from tests.notifications.texting.helpers import agree
+from tests.support.dns_server import DnsServer, dns_server
+
+DOMAINS = {"es": "nuria-sol.example", "en": "sol-nuria.example"}
+
+
+@contextmanager
+def asked_by_us(world: World, dns: DnsServer) -> Iterator[None]:
+    """Domains are looked up in ``dns`` meanwhile."""
+    usual = world.runtime
+    world.runtime = replace(usual, settings=asking(usual.settings, dns, **ARRANGED))
+    try:
+        yield
+    finally:
+        world.runtime = usual
+
+
+@shows("mail_sender_broken")
+async def a_domain_breaks(world: World) -> None:
+    async with dns_server() as dns:
+        with asked_by_us(world, dns):
+            async with world.session() as session:
+                wish = SenderChoices(None, None, f"nuria@{DOMAINS[world.language]}")
+                await service.change_sender(session, world.runtime, wish)
+            await world.run()
+            async with world.session() as session:
+                wanted = (await service.get_sender(session, world.runtime)).records
+            for one in wanted:
+                if one.is_required:
+                    dns.zone.setdefault((one.type, one.name), []).append(one.value)
+            assert await look(world) is SenderStatus.VERIFIED
+            dns.zone.clear()
+            assert await look(world) is SenderStatus.BROKEN
+
+
+async def look(world: World) -> SenderStatus:
+    """Press the button, and see what came of it."""
+    async with world.session() as session:
+        await service.ask_for_check(session, world.runtime)
+    await world.run()
+    async with world.session() as session:
+        return (await service.get_sender(session, world.runtime)).status
+
+
+@shows("text_limit_reached")
+async def text_messages_are_used_up(world: World) -> None:
+    async with world.session() as session:
+        await choose(session, world.runtime.settings, is_on=True, monthly_limit=1)
+    client = await world.client(phone="+34 611 222 333")
+    await agree(world.runtime, world.practice, client)
+    offer = await world.offer()
+    for hours in range(2):
+        await world.book(offer, client, WEDNESDAY + hours * HOUR)
+    await world.run(WEDNESDAY - DAY + 2 * HOUR)
