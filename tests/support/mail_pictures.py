@@ -61,7 +61,8 @@ def _own() -> Rendered:
     draft = builtin_draft(kind.kind, "es")
     details = "{{ appointment_details }}"
     body = draft.body.replace(details, f"Trae tu diario de comidas, por favor.\n\n{details}")
-    return write(type(draft)(draft.subject, body), kind, "es", PRACTICE, _values(kind.kind), Look.of(COLOUR))
+    values = _values(kind.kind) | {"preferences_url": "https://nora.example.com/mail-preferences/example"}
+    return write(type(draft)(draft.subject, body), kind, "es", PRACTICE, values, Look.of(COLOUR))
 
 
 def shoot(browser: Browser, html: str, scheme: Any, width: int) -> bytes:
