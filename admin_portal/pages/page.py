@@ -59,7 +59,7 @@ _NAVIGATION = (
     ("/admin/sent-mails", _("Sent mails"), Permission.VIEW_EMAILS),
     ("/admin/staff", _("Staff"), Permission.MANAGE_STAFF),
     ("/admin/settings", _("Settings"), Permission.MANAGE_SETTINGS),
-    ("/admin/mails", _("Mails"), Permission.MANAGE_SETTINGS),
+    ("/admin/mails", _("Words of mails"), Permission.MANAGE_SETTINGS),
     ("/admin/plan", _("Plan and invoices"), Permission.MANAGE_PLAN),
     ("/admin/audit", _("Who did what"), Permission.VIEW_AUDIT),
 )
