@@ -13,7 +13,7 @@ from notifications.announcing import announce
 from notifications.assembling import render
 from notifications.catalogue import MailKind, row_of
 from notifications.composing import ComposedMail, Notice, compose, register_composer
-from notifications.digests.models import DigestChoice, DigestEntry
+from notifications.digests.models import DigestEntry
 from notifications.digests.repository import DigestRepository
 from notifications.models import EmailLog, EmailStatus
 from notifications.preferences.service import Account, is_switched_off
@@ -38,14 +38,7 @@ async def find_digest_time(session: TenantSession, staff_id: UUID) -> time | Non
 
 async def choose_digest_time(session: TenantSession, staff_id: UUID, at: time | None) -> None:
     """Have the digest at another time, or (None) everything at once. What is held already comes when it was due."""
-    choice = await DigestRepository(session).find_choice(staff_id, is_locked=True)
-    if at is None:
-        if choice is not None:
-            await session.delete(choice)
-    elif choice is None:
-        session.add(DigestChoice(account_id=staff_id, at=at, changed_at=clock.now()))
-    else:
-        choice.at, choice.changed_at = at, clock.now()
+    await DigestRepository(session).choose(staff_id, at)
 
 
 async def hold(

@@ -1,5 +1,6 @@
 """One mail a day for staff who want it so: what is in it, that it comes once, and that nothing is lost."""
 
+import asyncio
 from datetime import UTC, datetime, time
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from notifications.digests.models import DigestEntry
-from notifications.digests.service import STAFF_DIGEST, choose_digest_time
+from notifications.digests.service import STAFF_DIGEST, choose_digest_time, find_digest_time
 from notifications.mailbox import Mailbox
 from notifications.models import EmailStatus
 from notifications.port import Mail, MailRejectedError
@@ -37,6 +38,27 @@ EVENING = time(18, 30)
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2027, 3, day, hour, minute, tzinfo=MADRID)
+
+
+async def test_a_time_that_is_chosen_twice_at_once_is_chosen(runtime: Runtime, practice: TenantContext) -> None:
+    staff = await make_staff_member(runtime, practice)
+    first_waits, second_may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def choose(said: asyncio.Event, waits_for: asyncio.Event | None) -> None:
+        async with runtime.database.tenant(practice) as session:
+            assert await find_digest_time(session, staff.id) is None
+            said.set()
+            await choose_digest_time(session, staff.id, EVENING)
+            await session.flush()
+            if waits_for is not None:
+                await waits_for.wait()
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(choose(first_waits, second_may_go_on))
+        await first_waits.wait()
+        both.create_task(choose(second_may_go_on, None))
+    async with runtime.database.tenant(practice) as session:
+        assert await find_digest_time(session, staff.id) == EVENING
 
 
 class Desk:
