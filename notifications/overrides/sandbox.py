@@ -349,10 +349,10 @@ class _Kept:
 
 def _written(source: str, part: Part, kind: OverridableKind, values: Mapping[str, Any], *, html: bool) -> str:
     """Raises :class:`TemplateRefusedError`."""
-    template = _compiled(source, part, _Kept(kind), html)
     pieces: list[str] = []
     size, until = 0, time.monotonic() + SECONDS_MOST
     try:
+        template = _compiled(source, part, _Kept(kind), html)  # which writes already what has no variables in it
         for piece in template.root_render_func(template.new_context(dict(values))):
             size += len(piece)
             if size > OUTPUT_MOST or time.monotonic() > until:

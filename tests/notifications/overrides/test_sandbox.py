@@ -17,7 +17,14 @@ from notifications.rendering import Rendered, render_mail
 from tests.support.mails import assert_speaks
 
 NAME = "Nutrición Nora"
-NOWHERE = ("template_too_long", "template_syntax", "template_too_deep", "template_link", "template_number")
+NOWHERE = (
+    "template_too_long",
+    "template_syntax",
+    "template_too_deep",
+    "template_link",
+    "template_number",
+    "template_failed",
+)
 """Troubles whose line is not known, or not the line where it begins."""
 LOOK = Look.of("#1f6f54")
 SUBJECT = "Tu cita: {{ service }}"
@@ -150,6 +157,8 @@ def test_a_template_has_the_lines_that_were_typed() -> None:
         ("{{ 0x" + "f" * 5000 + " }}", "template_number"),
         ("{{ 1e999 }}", "template_number"),
         ("{% for loop in refund_steps %}x{% endfor %}", "template_syntax"),
+        ("{{ {} | last }}", "template_failed"),
+        ("{{ {[]: 1}.get(service) }}", "template_failed"),
         # the end of a tag of ours, and what comes after it within the tag
         ("{{ ('x' ~ link('https://a.example'))|trim('</a>elpmx.:htps') }} onclick=\"x\"", "template_not_allowed"),
     ],
