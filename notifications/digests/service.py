@@ -15,6 +15,7 @@ from notifications.catalogue import MailKind, row_of
 from notifications.composing import ComposedMail, Notice, compose, register_composer
 from notifications.digests.models import DigestEntry
 from notifications.digests.repository import DigestRepository
+from notifications.events import NOTIFICATION_SEND
 from notifications.models import EmailLog, EmailStatus
 from notifications.preferences.service import Account, is_switched_off
 from notifications.quiet_hours import next_time_of_day
@@ -23,7 +24,11 @@ from notifications.repository import EmailLogRepository
 from tenants.accounts.models import AccountKind
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
+
+_log = get_logger("notifications.digests")
 
 STAFF_DIGEST = "staff_digest"
 PREFERENCES_PATH = "/admin/my-mails"
@@ -78,7 +83,13 @@ async def compose_digest(session: TenantSession, runtime: Runtime, notice: Notic
     lines: list[dict[str, str]] = []
     for entry in await repository.take(notice.subject_id, UUID(str(notice.version))):
         log = await EmailLogRepository(session).lock_by_id(entry.email_log_id)
-        line = await _line(session, runtime, notice.reader, entry)
+        try:
+            async with session.begin_nested():
+                line = await _line(session, runtime, notice.reader, entry)
+        except Exception as error:  # whatever it is, the others' lines are not to wait for it, today and every day
+            _log.warning("digest_line_failed", kind=entry.payload["kind"], error=type(error).__name__)
+            await _give_back(session, entry, log)
+            continue
         if line is not None:
             lines.append(line)
         if log is not None and line is not None:
@@ -91,6 +102,14 @@ async def compose_digest(session: TenantSession, runtime: Runtime, notice: Notic
         return None
     page = runtime.settings.practice_url(session.tenant.slug, PREFERENCES_PATH)
     return ComposedMail({"lines": lines, "choices_url": page})
+
+
+async def _give_back(session: TenantSession, entry: DigestEntry, log: EmailLog | None) -> None:
+    """Have the queue try it by itself, which says what is wrong with it, or holds it for the next digest."""
+    if log is not None:
+        log.status = EmailStatus.SENDING
+        await publish(session, NOTIFICATION_SEND, entry.payload)
+    await session.delete(entry)
 
 
 async def _line(session: TenantSession, runtime: Runtime, reader: Reader, entry: DigestEntry) -> dict[str, str] | None:

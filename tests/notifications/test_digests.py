@@ -263,3 +263,20 @@ class TestCrashes:
         found = [(row.status, row.failure) for row in rows if row.dedupe_key.endswith(str(desk.staff.id))]
         assert found == [(EmailStatus.FAILED, "bad address"), (EmailStatus.SKIPPED, "nobody to write to")]
         assert await desk.waiting() == 0
+
+
+async def test_one_that_can_not_be_written_holds_nobody_elses_line_up(desk: Desk) -> None:
+    with clock.at(at(1, 10)):
+        for hour in (9, 10):
+            await desk.book(at(5, hour))
+        async with desk.runtime.database.tenant(desk.tenant) as session:
+            first = (await session.scalars(select(DigestEntry).order_by(DigestEntry.email_log_id))).first()
+            assert first is not None
+            first.payload = first.payload | {"kind": "of_another_release"}
+    for day, sent in ((1, 1), (2, 2)):
+        with clock.at(at(day, 18, 31)):
+            await desk.run()
+            assert await desk.statuses(STAFF_DIGEST) == [EmailStatus.SENT] * sent
+            await desk.book(at(6, 8 + day))
+    failing = [row for row in await queued(desk.runtime, desk.tenant) if row.failures]
+    assert ["of_another_release" in str(row.last_error) for row in failing] == [True]
