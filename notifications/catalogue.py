@@ -144,12 +144,13 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("appointment_declined", _C, _BOOKINGS, "a request was not granted", "no se acepta una solicitud"),
     MailKind("appointment_unanswered", _C, _BOOKINGS, "nobody answered a request in time", "nadie responde a tiempo a una solicitud"),
     MailKind("waitlist_offered", _C, Topic.WAITLIST, "a time is kept for the reader, for a while", "se guarda una hora durante un rato"),
-    # ---- to clients: what they may do without
+    # ---- to clients: what they may do without. What follows from their own doing on the waiting list does not count
+    # for the cap: it would cost them the reminders of that day.
     _news(_C, Topic.REMINDERS, "appointment_reminder", "some time before a visit", "un tiempo antes de la visita", (Channel.MAIL, *TEXT_CHANNELS)),
     _news(_C, Topic.FOLLOW_UPS, "appointment_follow_up", "some time after a visit that took place", "un tiempo después de una visita realizada"),
     _news(_C, Topic.FOLLOW_UPS, "appointment_missed", "a visit was missed and costs nothing", "no se acude a una visita y no cuesta nada"),
-    MailKind("waitlist_joined", _C, Topic.WAITLIST, "the reader joined the waiting list", "te apuntas a la lista de espera", is_optional=True, is_capped=True),
-    _news(_C, Topic.WAITLIST, "waitlist_lapsed", "an offered time was not taken, the place in the line stays", "no se aprovecha una hora ofrecida y se conserva el puesto"),
+    MailKind("waitlist_joined", _C, Topic.WAITLIST, "the reader joined the waiting list", "te apuntas a la lista de espera", is_optional=True),
+    MailKind("waitlist_lapsed", _C, Topic.WAITLIST, "an offered time was not taken, the place in the line stays", "no se aprovecha una hora ofrecida y se conserva el puesto", is_optional=True, can_wait=True),
     _news(_C, Topic.WAITLIST, "waitlist_over", "the reader is not on the waiting list any more", "ya no estás en la lista de espera"),
     _news(_C, Topic.PACKAGES, "package_expiring", "a package runs out soon and has sessions left", "un bono caduca pronto y le quedan sesiones"),
     # ---- to clients: money

@@ -1,10 +1,11 @@
 """Every query of digests."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from notifications.digests.models import DigestChoice, DigestEntry
 from todoenbalance.kit import clock
@@ -21,8 +22,19 @@ class DigestRepository:
         """A member of staff's choice; locked, nothing is put to or taken from their digest meanwhile."""
         statement = select(DigestChoice).where(DigestChoice.account_id == staff_id)
         if is_locked:
-            statement = statement.with_for_update().execution_options(populate_existing=True)
-        return (await self._session.scalars(statement)).one_or_none()
+            statement = statement.with_for_update()
+        return (await self._session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
+
+    async def choose(self, staff_id: UUID, at: time | None) -> None:
+        """Have it at another time, or (None) no more. Whoever chooses twice at once has what came last."""
+        if at is None:
+            await self._session.execute(delete(DigestChoice).where(DigestChoice.account_id == staff_id))
+            return
+        values = {"at": at, "changed_at": clock.now()}
+        statement = insert(DigestChoice).values(account_id=staff_id, **values)
+        await self._session.execute(
+            statement.on_conflict_do_update(index_elements=[DigestChoice.account_id], set_=values)
+        )
 
     async def is_one_coming(self, staff_id: UUID, due_at: datetime) -> bool:
         """Whether something waits already for the digest of that time, which therefore is in the queue."""

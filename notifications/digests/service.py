@@ -13,8 +13,9 @@ from notifications.announcing import announce
 from notifications.assembling import render
 from notifications.catalogue import MailKind, row_of
 from notifications.composing import ComposedMail, Notice, compose, register_composer
-from notifications.digests.models import DigestChoice, DigestEntry
+from notifications.digests.models import DigestEntry
 from notifications.digests.repository import DigestRepository
+from notifications.events import NOTIFICATION_SEND
 from notifications.models import EmailLog, EmailStatus
 from notifications.preferences.service import Account, is_switched_off
 from notifications.quiet_hours import next_time_of_day
@@ -23,7 +24,11 @@ from notifications.repository import EmailLogRepository
 from tenants.accounts.models import AccountKind
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
+from todoenbalance.kit.logs import get_logger
+from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
+
+_log = get_logger("notifications.digests")
 
 STAFF_DIGEST = "staff_digest"
 PREFERENCES_PATH = "/admin/my-mails"
@@ -38,14 +43,7 @@ async def find_digest_time(session: TenantSession, staff_id: UUID) -> time | Non
 
 async def choose_digest_time(session: TenantSession, staff_id: UUID, at: time | None) -> None:
     """Have the digest at another time, or (None) everything at once. What is held already comes when it was due."""
-    choice = await DigestRepository(session).find_choice(staff_id, is_locked=True)
-    if at is None:
-        if choice is not None:
-            await session.delete(choice)
-    elif choice is None:
-        session.add(DigestChoice(account_id=staff_id, at=at, changed_at=clock.now()))
-    else:
-        choice.at, choice.changed_at = at, clock.now()
+    await DigestRepository(session).choose(staff_id, at)
 
 
 async def hold(
@@ -85,7 +83,13 @@ async def compose_digest(session: TenantSession, runtime: Runtime, notice: Notic
     lines: list[dict[str, str]] = []
     for entry in await repository.take(notice.subject_id, UUID(str(notice.version))):
         log = await EmailLogRepository(session).lock_by_id(entry.email_log_id)
-        line = await _line(session, runtime, notice.reader, entry)
+        try:
+            async with session.begin_nested():
+                line = await _line(session, runtime, notice.reader, entry)
+        except Exception as error:  # whatever it is, the others' lines are not to wait for it, today and every day
+            _log.warning("digest_line_failed", kind=entry.payload["kind"], error=type(error).__name__)
+            await _give_back(session, entry, log)
+            continue
         if line is not None:
             lines.append(line)
         if log is not None and line is not None:
@@ -98,6 +102,14 @@ async def compose_digest(session: TenantSession, runtime: Runtime, notice: Notic
         return None
     page = runtime.settings.practice_url(session.tenant.slug, PREFERENCES_PATH)
     return ComposedMail({"lines": lines, "choices_url": page})
+
+
+async def _give_back(session: TenantSession, entry: DigestEntry, log: EmailLog | None) -> None:
+    """Have the queue try it by itself, which says what is wrong with it, or holds it for the next digest."""
+    if log is not None:
+        log.status = EmailStatus.SENDING
+        await publish(session, NOTIFICATION_SEND, entry.payload)
+    await session.delete(entry)
 
 
 async def _line(session: TenantSession, runtime: Runtime, reader: Reader, entry: DigestEntry) -> dict[str, str] | None:

@@ -33,6 +33,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         "en": "There is an invisible character here that mails can't hold.",
         "es": "Hay un carácter invisible que no puede ir en un correo.",
     },
+    "template_number": {
+        "en": "There is a number here that is too large.",
+        "es": "Hay un número demasiado grande.",
+    },
     "template_unknown_variable": {
         "en": "There is no variable “{name}” in this mail.{hint}",
         "es": "En este correo no hay ninguna variable «{name}».{hint}",

@@ -33,6 +33,8 @@ SUBJECT_MOST, BODY_MOST = 200, 20_000
 OUTPUT_MOST = 200_000
 """Characters of a body. Gmail cuts a mail off at about a hundred kilobytes."""
 SECONDS_MOST = 2.0
+NUMBER_MOST = 10**9
+"""Python does not write numbers of any length."""
 _DEPTH_MOST = 25
 _FILTERS = frozenset({"upper", "lower", "capitalize", "title", "trim", "length", "first", "last", "default", "d"})
 _TESTS = frozenset({"defined", "undefined", "none", "true", "false"})
@@ -44,7 +46,6 @@ _PLAIN = (
     nodes.Output,
     nodes.TemplateData,
     nodes.If,
-    nodes.Const,
     nodes.List,
     nodes.Tuple,
     nodes.Dict,
@@ -99,7 +100,8 @@ class _Checks:
             if node.filter.name != PARAGRAPH or node.filter.node is not None:
                 self.note(node, "template_not_allowed", what="filter")
         elif isinstance(node, nodes.Filter):
-            if node.name not in _FILTERS:
+            # What is to be trimmed away could be the end of a tag of ours: only blanks are.
+            if node.name not in _FILTERS or (node.name == "trim" and node.args):
                 self.note(node, "template_not_allowed", what=f"| {node.name}")
         elif isinstance(node, nodes.Test):
             if node.name not in _TESTS:
@@ -110,6 +112,8 @@ class _Checks:
             children = self._part_of(node, scope)
         elif isinstance(node, nodes.Name):
             self._name(node, scope, inline=inline)
+        elif isinstance(node, nodes.Const):
+            self._constant(node)
         elif not isinstance(node, _PLAIN):
             self.note(node, "template_not_allowed", what=type(node).__name__.lower())
             return
@@ -202,6 +206,15 @@ class _Checks:
         guess = next(iter(difflib.get_close_matches(name, [*self.kind.names, *self._blocks], 1)), None)
         self.note(node, "template_unknown_variable", name=name, guess=guess)
 
+    def _constant(self, node: nodes.Const) -> None:
+        """Words that can be sent, also where they are typed as escapes (``"\\ud800"``); numbers of a usual size."""
+        value = node.value
+        if isinstance(value, str):
+            if not _INVISIBLE.isdisjoint(value) or any("\ud800" <= one <= "\udfff" for one in value):
+                self.note(node, "template_control_character")
+        elif isinstance(value, int | float) and not abs(value) <= NUMBER_MOST:
+            self.note(node, "template_number")
+
     def _words_of(self, node: nodes.Output, scope: Mapping[str, Variable | str]) -> None:
         """What is printed has to be words: ``{{ when }}`` and ``{{ dates }}`` are none."""
         for child in node.nodes:
@@ -287,6 +300,8 @@ def _parse(source: str, part: Part, kind: OverridableKind) -> nodes.Template:
     except TemplateSyntaxError as refusal:
         trouble = Trouble(part, "template_syntax", refusal.lineno, {"reason": _safe_reason(refusal)})
         raise TemplateRefusedError([trouble]) from refusal
+    except ValueError as refusal:  # of Python, which does not read numbers of any length either
+        raise TemplateRefusedError([Trouble(part, "template_number")]) from refusal
     except RecursionError as refusal:
         raise TemplateRefusedError([Trouble(part, "template_too_deep")]) from refusal
     if checks.troubles:
@@ -311,6 +326,9 @@ def _compiled(source: str, part: Part, kind: "_Kept", html: bool) -> Template:
     environment = _html if html else _text
     try:
         code = environment.compile(tree, name=part, filename=None)
+    except TemplateSyntaxError as refusal:  # names that the language keeps for itself are only seen here
+        trouble = Trouble(part, "template_syntax", refusal.lineno, {"reason": _safe_reason(refusal)})
+        raise TemplateRefusedError([trouble]) from refusal
     except (SyntaxError, MemoryError, RecursionError) as refusal:
         raise TemplateRefusedError([Trouble(part, "template_too_deep")]) from refusal
     return Template.from_code(environment, code, environment.globals)
@@ -331,10 +349,10 @@ class _Kept:
 
 def _written(source: str, part: Part, kind: OverridableKind, values: Mapping[str, Any], *, html: bool) -> str:
     """Raises :class:`TemplateRefusedError`."""
-    template = _compiled(source, part, _Kept(kind), html)
     pieces: list[str] = []
     size, until = 0, time.monotonic() + SECONDS_MOST
     try:
+        template = _compiled(source, part, _Kept(kind), html)  # which writes already what has no variables in it
         for piece in template.root_render_func(template.new_context(dict(values))):
             size += len(piece)
             if size > OUTPUT_MOST or time.monotonic() > until:

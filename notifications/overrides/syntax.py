@@ -23,21 +23,44 @@ JOINED = "_joined"
 STANDALONE = ("button", "facts", "links")
 
 _TAG = r"{%(?:(?!%}).)*%}"
-_COMMENT = r"{\#(?:(?!\#}).)*\#}"
-_ROW = re.compile(r"(?!.*{[%#])[ \t]*-[ \t]+(?P<label>[^:{}\n]{1,80}):[ \t]*(?P<value>\S.*?)[ \t]*\Z")
-_OUTPUT = re.compile(r"{{(.*?)}}")
+# What is read here was typed by anybody who may write mails: each of these reads a line once, whatever stands in it.
+_ROW = re.compile(r"(?!.*{[%#])[ \t]*-[ \t]+(?P<label>[^:{}\n]{1,80}):[ \t]*(?P<value>\S.*)\Z")
+_OPENING = re.compile(r"{[%#{]")
+_CLOSING = {"{%": "%}", "{#": "#}", "{{": "}}"}
+_REST_OF_LINE = re.compile(r"[ \t]*$", re.MULTILINE)
 
 
 def to_jinja(source: str, blocks: Sequence[str] = ()) -> str:
     """The template; ``blocks`` are the names of ready-made pieces."""
-    names = "|".join(re.escape(name) for name in (*STANDALONE, *blocks))
-    output = rf"{{{{\s*(?:{names})\b(?:(?!}}}}).)*}}}}"
-    alone = re.compile(rf"^[ \t]*(?:(?:{_TAG}|{_COMMENT}|{output})[ \t]*)+$", re.MULTILINE | re.DOTALL)
     made, end = [], 0
-    for found in alone.finditer(source):
-        made += [_words(source[end : found.start()]), found.group()]
-        end = found.end()
+    for begins, ends in _lines_alone(source, (*STANDALONE, *blocks)):
+        made += [_words(source[end:begins]), source[begins:ends]]
+        end = ends
     return "".join([*made, _words(source[end:])])
+
+
+def _lines_alone(source: str, names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where lines are that hold nothing but tags, comments and outputs of ``names``, which may go over several.
+
+    Goes from one mark to the next and never back.
+    """
+    called = re.compile(rf"{{{{\s*(?:{'|'.join(re.escape(name) for name in names)})\b")
+    position, run = 0, None
+    while found := _OPENING.search(source, position):
+        close = source.find(_CLOSING[found.group()], found.end())
+        if close < 0:
+            return  # the template language will say so
+        before = source[position : found.start()]
+        indent = before.rpartition("\n")[2]
+        if indent.strip(" \t") or (found.group() == "{{" and not called.match(source, found.start())):
+            run = None
+        elif position == 0 or "\n" in before:
+            run = found.start() - len(indent)
+        position = close + 2
+        rest = _REST_OF_LINE.match(source, position)
+        if rest is not None and run is not None:
+            yield run, rest.end()
+            run = None
 
 
 def _words(text: str) -> str:
@@ -79,12 +102,12 @@ def _row(line: str) -> str:
     assert found is not None  # noqa: S101 - the run consists of such lines
     pieces = []
     rest = 0
-    value = found["value"]
-    for output in _OUTPUT.finditer(value):
-        if output.start() > rest:
-            pieces.append(_quoted(value[rest : output.start()]))
-        pieces.append(f"({output[1].strip()})")
-        rest = output.end()
+    value = found["value"].rstrip(" \t")
+    while (begins := value.find("{{", rest)) >= 0 and (ends := value.find("}}", begins + 2)) >= 0:
+        if begins > rest:
+            pieces.append(_quoted(value[rest:begins]))
+        pieces.append(f"({value[begins + 2 : ends].strip()})")
+        rest = ends + 2
     if rest < len(value):
         pieces.append(_quoted(value[rest:]))
     said = pieces[0] if len(pieces) == 1 else f"{JOINED}({', '.join(pieces)})"

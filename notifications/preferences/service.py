@@ -109,7 +109,8 @@ async def change_for_reader(session: TenantSession, account: Account, choices: M
 async def change_choices(
     session: TenantSession, account: Account, choices: Mapping[str, bool], changed_by: ChangedBy
 ) -> None:
-    """Switch the named topics on or off; the others stay. What is so already keeps its time and way.
+    """Switch the named topics on or off; the others stay. What is so already keeps its time and way, but what staff
+    switched off becomes the reader's choice when they do it themselves.
 
     Raises :class:`TopicNotOptionalError`.
     """
@@ -126,6 +127,7 @@ async def change_choices(
             statement.on_conflict_do_update(
                 index_elements=[MailPreference.account_kind, MailPreference.account_id, MailPreference.topic],
                 set_=values,
-                where=MailPreference.is_on != is_on,
+                where=(MailPreference.is_on != is_on)
+                | ((MailPreference.changed_by == ChangedBy.STAFF) & (changed_by != ChangedBy.STAFF)),
             )
         )

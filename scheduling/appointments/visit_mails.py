@@ -24,7 +24,6 @@ from scheduling.appointments.services.reminding import (
     is_useful,
     queue_added_reminder,
     queue_changed_follow_up,
-    worth_sending_until,
 )
 from scheduling.catalogue.service import get_practitioner
 from todoenbalance.kit import clock
@@ -40,7 +39,7 @@ ONCE: Final = "once"
 FOLLOW_UP_WINDOW = timedelta(days=3)
 """Later than so long after its moment it would only be odd."""
 _SLACK = timedelta(minutes=1)
-"""Between the clock of an outcome and that of its event."""
+"""Between the clock of an outcome, or of the queue, and that of who handles its event."""
 
 
 def reminder_version(version: int, minutes: int) -> str:
@@ -65,7 +64,8 @@ async def find_reminded(session: TenantSession, notice: Notice) -> tuple[Booking
     reminders = (await Occasions.of_service(session, booking.service.id)).reminders
     if minutes is not None and not is_useful(reminders, minutes, starts_at):
         return None
-    return booking, min(useful_until(starts_at), worth_sending_until(reminders, minutes or 0, starts_at))
+    # Not until the next reminder is due: whom that one reaches need not be woken by this one.
+    return booking, useful_until(starts_at)
 
 
 async def compose_reminder(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -126,7 +126,7 @@ async def _is_due(session: TenantSession, appointment: Appointment) -> bool:
     if occasions.follow_up_hours is None or appointment.status not in TOOK_PLACE:
         return False
     due_at = appointment.ends_at + timedelta(hours=occasions.follow_up_hours)
-    if not due_at <= clock.now() < due_at + FOLLOW_UP_WINDOW:
+    if not due_at - _SLACK <= clock.now() < due_at + FOLLOW_UP_WINDOW:
         return False
     return not await AppointmentRepository(session).has_any_ahead(appointment.client_id)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from notifications.formats import describe
-from notifications.recipients import Recipient, list_practice_recipients
+from notifications.recipients import Recipient, find_reader, list_practice_recipients
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
 from scheduling.external_calendars.models import ExternalCalendar
@@ -33,11 +33,14 @@ def _version(calendar: ExternalCalendar) -> str:
 
 
 async def announce_outage(session: TenantSession, calendar: ExternalCalendar) -> None:
-    """Tell whose calendar it is (without an account: the owners) once it failed so often that its times may be old."""
+    """Tell whose calendar it is (without an account that is open: the owners) once it failed so often that its times
+    may be old."""
     if calendar.failures < MOST_FAILURES:
         return
     staff_id = (await ExternalCalendarRepository(session).owner_of(calendar)).staff_id
-    recipients = [Recipient.staff(staff_id)] if staff_id else await list_practice_recipients(session)
+    theirs = Recipient.staff(staff_id) if staff_id else None
+    is_read = theirs is not None and await find_reader(session, theirs) is not None
+    recipients = [theirs] if theirs and is_read else await list_practice_recipients(session)
     await announce(session, STALE, subject_id=calendar.id, version=_version(calendar), recipients=recipients)
 
 

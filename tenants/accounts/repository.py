@@ -187,8 +187,8 @@ class AccountRepository:
         await self._session.execute(update(OneTimeToken).where(*which).values(used_at=clock.now()))
 
     async def list_user_agents(self, kind: AccountKind, account_id: UUID) -> Sequence[str]:
-        """What an account was signed in with as far as is kept, each once; who said nothing is left out."""
-        mine = (SignIn.account_kind == kind, SignIn.account_id == account_id, SignIn.user_agent != "")
+        """What an account was signed in with as far as is kept, each once; empty: who did not say."""
+        mine = (SignIn.account_kind == kind, SignIn.account_id == account_id)
         return (await self._session.scalars(select(SignIn.user_agent).where(*mine).distinct())).all()
 
     async def end_sign_in(self, sign_in_id: UUID, reason: EndReason) -> None:

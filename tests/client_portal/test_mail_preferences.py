@@ -187,14 +187,17 @@ class TestStaff:
         for is_on in (False, True, False):
             assert (await api.put(theirs, json={"topics": {"packages": is_on}})).status_code == 200
         assert await choices(runtime, practice) == {"packages": (False, "staff")}
+        # What staff switched off is the client's own choice once the client says so too.
+        assert (await api.put(theirs, json={"topics": {"reminders": False}})).status_code == 200
         await http(practice).post(link(runtime, practice, account), data=ONE_CLICK)
+        assert (await api.put(theirs, json={"topics": {"reminders": False}})).status_code == 200
         refused = await api.put(theirs, json={"topics": {"packages": True, "reminders": True}})
         assert (refused.status_code, refused.json()["code"]) == (409, "reader_chose")
         assert await choices(runtime, practice) == {"packages": (False, "staff"), "reminders": (False, "one_click")}
         owner = await make_staff_member(runtime, practice)
         trail = (await http(practice, headers=owner.headers).get("/api/v1/admin/audit")).json()["items"]
-        detail = next(row["detail"] for row in trail if row["action"] == "client.mail_preferences")
-        assert detail == {"packages": False}
+        details = [row["detail"] for row in trail if row["action"] == "client.mail_preferences"]
+        assert details[:3] == [{"reminders": False}, {"reminders": False}, {"packages": False}]
         assert (await api.get(theirs.replace(str(account.id), str(desk.id)))).status_code == 404
 
     async def test_staff_choose_on_their_page_when_and_what(

@@ -1,9 +1,10 @@
-"""A sign-in with a browser that the account had not been used with is told of; what is known or unnamed is not."""
+"""A sign-in with a browser that the account had not been used with is told of; what is known is not."""
 
 import pytest
+from sqlalchemy import update
 
 from notifications.device_mails import KINDS
-from tenants.accounts.models import AccountKind
+from tenants.accounts.models import AccountKind, SignIn
 from tenants.accounts.services.sign_ins import start_session
 from tests.support.events import run_due_events
 from tests.support.mails import assert_speaks, links_in, mails_of
@@ -30,14 +31,27 @@ async def test_a_new_browser_is_told_of_once_and_an_update_is_not_new(
     runtime: Runtime, practice: TenantContext
 ) -> None:
     client = await make_client(runtime, practice)
-    agents = [FIREFOX.format(130), FIREFOX.format(131), "", CHROME.format(140), CHROME.format(141), FIREFOX.format(1)]
+    agents = [FIREFOX.format(130), FIREFOX.format(131), CHROME.format(140), CHROME.format(141), FIREFOX.format(1)]
     counts = [await sign_in(runtime, practice, AccountKind.CLIENT, client, agent) for agent in agents]
-    assert counts == [0, 0, 0, 1, 1, 1]
+    assert counts == [0, 0, 1, 1, 1]
     [mail] = await mails_of(runtime, practice, client.email)
     assert_speaks("es", mail, practice.name)
     assert "Chrome, Android" in mail.text
     assert f"http://{practice.slug}.localhost:8000/account/security" in links_in(mail.text)
     assert ADDRESS not in mail.text + mail.html
+
+
+async def test_who_says_nothing_is_told_of_once_like_any_other(runtime: Runtime, practice: TenantContext) -> None:
+    unnamed, client = [await make_client(runtime, practice) for _ in range(2)]
+    async with runtime.database.tenant(practice) as session:
+        signed_up = update(SignIn).where(SignIn.account_id == client.id)
+        await session.execute(signed_up.values(user_agent=FIREFOX.format(129)))
+    # There is nothing to compare it with, where nothing was ever named.
+    assert [await sign_in(runtime, practice, AccountKind.CLIENT, unnamed, agent) for agent in ("", "")] == [0, 0]
+    agents = [FIREFOX.format(130), "", "\x00", ""]
+    assert [await sign_in(runtime, practice, AccountKind.CLIENT, client, agent) for agent in agents] == [0, 1, 1, 1]
+    [mail] = await mails_of(runtime, practice, client.email)
+    assert "Otro programa" in mail.text
 
 
 async def test_what_a_program_says_of_itself_is_not_repeated(runtime: Runtime, practice: TenantContext) -> None:

@@ -1,5 +1,6 @@
 """One mail a day for staff who want it so: what is in it, that it comes once, and that nothing is lost."""
 
+import asyncio
 from datetime import UTC, datetime, time
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from notifications.digests.models import DigestEntry
-from notifications.digests.service import STAFF_DIGEST, choose_digest_time
+from notifications.digests.service import STAFF_DIGEST, choose_digest_time, find_digest_time
 from notifications.mailbox import Mailbox
 from notifications.models import EmailStatus
 from notifications.port import Mail, MailRejectedError
@@ -37,6 +38,27 @@ EVENING = time(18, 30)
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2027, 3, day, hour, minute, tzinfo=MADRID)
+
+
+async def test_a_time_that_is_chosen_twice_at_once_is_chosen(runtime: Runtime, practice: TenantContext) -> None:
+    staff = await make_staff_member(runtime, practice)
+    first_waits, second_may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def choose(said: asyncio.Event, waits_for: asyncio.Event | None) -> None:
+        async with runtime.database.tenant(practice) as session:
+            assert await find_digest_time(session, staff.id) is None
+            said.set()
+            await choose_digest_time(session, staff.id, EVENING)
+            await session.flush()
+            if waits_for is not None:
+                await waits_for.wait()
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(choose(first_waits, second_may_go_on))
+        await first_waits.wait()
+        both.create_task(choose(second_may_go_on, None))
+    async with runtime.database.tenant(practice) as session:
+        assert await find_digest_time(session, staff.id) == EVENING
 
 
 class Desk:
@@ -241,3 +263,20 @@ class TestCrashes:
         found = [(row.status, row.failure) for row in rows if row.dedupe_key.endswith(str(desk.staff.id))]
         assert found == [(EmailStatus.FAILED, "bad address"), (EmailStatus.SKIPPED, "nobody to write to")]
         assert await desk.waiting() == 0
+
+
+async def test_one_that_can_not_be_written_holds_nobody_elses_line_up(desk: Desk) -> None:
+    with clock.at(at(1, 10)):
+        for hour in (9, 10):
+            await desk.book(at(5, hour))
+        async with desk.runtime.database.tenant(desk.tenant) as session:
+            first = (await session.scalars(select(DigestEntry).order_by(DigestEntry.email_log_id))).first()
+            assert first is not None
+            first.payload = first.payload | {"kind": "of_another_release"}
+    for day, sent in ((1, 1), (2, 2)):
+        with clock.at(at(day, 18, 31)):
+            await desk.run()
+            assert await desk.statuses(STAFF_DIGEST) == [EmailStatus.SENT] * sent
+            await desk.book(at(6, 8 + day))
+    failing = [row for row in await queued(desk.runtime, desk.tenant) if row.failures]
+    assert ["of_another_release" in str(row.last_error) for row in failing] == [True]

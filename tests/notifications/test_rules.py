@@ -212,6 +212,19 @@ class TestQuietHours:
         assert await self._remind(runtime, quiet, client, early, morning(3, 7)) is None
         assert await self._remind(runtime, quiet, client, later, morning(3, 8)) == 1800
 
+    async def test_a_reminder_wakes_nobody_whom_the_next_one_reaches_in_the_morning(
+        self, runtime: Runtime, quiet: TenantContext
+    ) -> None:
+        offer = await make_offer(runtime, quiet, reminder_minutes=[10 * 60, 9 * 60])
+        client = await make_client(runtime, quiet)
+        with clock.at(morning(1, 10)):
+            await book(runtime, quiet, offer, client, morning(3, 12))
+        for now, sent in ((morning(3, 2), 0), (morning(3, 3), 0), (morning(3, 8), 1)):
+            with clock.at(now):
+                await run_due_events(runtime, quiet)
+            rows = await logs_of(runtime, quiet, REMINDER)
+            assert [row.status for row in rows].count(EmailStatus.SENT) == sent, now
+
     async def test_what_is_due_does_not_wait_and_a_practice_may_have_no_quiet_hours(
         self, runtime: Runtime, quiet: TenantContext
     ) -> None:

@@ -209,6 +209,8 @@ async def _change_place(session: TenantSession, group: GroupSession, changes: Ma
 
 
 async def _tell_of_place(session: TenantSession, seat: Appointment) -> None:
+    if seat.starts_at <= clock.now():
+        return  # it is news to nobody any more, and what is queued for after the visit names this version
     seat.version += 1
-    if seat.status == AppointmentStatus.CONFIRMED and seat.starts_at > clock.now():
+    if seat.status == AppointmentStatus.CONFIRMED:
         await announce_appointment(session, seat, APPOINTMENT_CONFIRMED, with_session=True)

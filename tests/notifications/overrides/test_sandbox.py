@@ -17,7 +17,14 @@ from notifications.rendering import Rendered, render_mail
 from tests.support.mails import assert_speaks
 
 NAME = "Nutrición Nora"
-NOWHERE = ("template_too_long", "template_syntax", "template_too_deep", "template_link")
+NOWHERE = (
+    "template_too_long",
+    "template_syntax",
+    "template_too_deep",
+    "template_link",
+    "template_number",
+    "template_failed",
+)
 """Troubles whose line is not known, or not the line where it begins."""
 LOOK = Look.of("#1f6f54")
 SUBJECT = "Tu cita: {{ service }}"
@@ -141,6 +148,19 @@ def test_a_template_has_the_lines_that_were_typed() -> None:
         ("x" * BODY_MOST, "template_too_long"),
         ("a\x07b", "template_control_character"),
         ("a\u202eb", "template_control_character"),
+        # words that no mail can hold, typed as escapes
+        ('{{ "\\ud800" }}', "template_control_character"),
+        ('{{ price | default("a\\x00b") }}', "template_control_character"),
+        ('{{ "\\u202e" ~ service }}', "template_control_character"),
+        # what the language itself can't read or write
+        ("{{ " + "1" * 5000 + " }}", "template_number"),
+        ("{{ 0x" + "f" * 5000 + " }}", "template_number"),
+        ("{{ 1e999 }}", "template_number"),
+        ("{% for loop in refund_steps %}x{% endfor %}", "template_syntax"),
+        ("{{ {} | last }}", "template_failed"),
+        ("{{ {[]: 1}.get(service) }}", "template_failed"),
+        # the end of a tag of ours, and what comes after it within the tag
+        ("{{ ('x' ~ link('https://a.example'))|trim('</a>elpmx.:htps') }} onclick=\"x\"", "template_not_allowed"),
     ],
 )
 def test_a_wrong_line_is_named(line: str, code: str) -> None:
@@ -196,6 +216,28 @@ def test_the_costliest_that_is_let_through_is_cheap() -> None:
     with pytest.raises(TemplateRefusedError) as refusal:
         written(costly, refund_steps=next(reminder().examples("es"))["refund_steps"] * 200)
     assert refusal.value.troubles[0].code == "template_too_much"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "- a: x" + " " * 19_000 + "y",
+        "- a: x" + "{{" * 9_500,
+        "{%\n" * 6_500,
+        "{#\n" * 6_500 + "#}x",
+        "{{button\n" * 2_000,
+    ],
+)
+def test_what_is_typed_to_be_read_for_ever_is_read_at_once(typed: str) -> None:
+    begun = time.process_time()
+    to_jinja(typed)
+    assert time.process_time() - begun < 0.2
+
+
+def test_a_comment_may_go_over_lines_and_around_what_stands_alone() -> None:
+    mail = written(f"{BODY}\nUno {{# dos\n{{{{ button(cancel_url, 'tres') }}}}\n#}} cuatro\n")
+    assert "Uno  cuatro" in mail.text
+    assert "tres" not in mail.text
 
 
 @pytest.mark.parametrize("colour", ["#ffffff", "#000000", "#ffee00", "#1f6f54", "#7f7f7f", "#ff0000"])

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from notifications.models import EmailStatus
-from scheduling.appointments.events import APPOINTMENT_REMINDER
+from scheduling.appointments.events import APPOINTMENT_FOLLOW_UP, APPOINTMENT_REMINDER
 from scheduling.appointments.fee_mails import FEE_OWED
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment, AppointmentStatus
@@ -18,7 +18,7 @@ from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.moving import reschedule_appointment
 from scheduling.appointments.services.outcomes import record_outcome
 from scheduling.appointments.services.reminding import due_reminder, is_useful
-from scheduling.appointments.visit_mails import FOLLOW_UP, MISSED, REMINDER
+from scheduling.appointments.visit_mails import FOLLOW_UP, MISSED, REMINDER, on_appointment_follow_up
 from scheduling.catalogue.schemas import ServicePatch
 from scheduling.catalogue.services.offers import change_service
 from tests.support.events import queued, run_due_events
@@ -27,6 +27,7 @@ from tests.support.practices import SignedIn, make_client
 from tests.support.scheduling import Offer, make_offer, set_practice
 from todoenbalance.kit import clock
 from todoenbalance.kit.outbox.publish import publish
+from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.subscriptions import register_composers
@@ -237,6 +238,15 @@ class TestFollowUp:
         assert_speaks("es", mail, world.practice.name)
         assert "Primera visita" not in mail.subject + mail.text + mail.html  # the service may tell an illness
         assert f"http://{world.practice.slug}.localhost:8000" in " ".join(links_in(mail.text))
+
+    async def test_a_worker_whose_clock_is_behind_the_queues_loses_none(self, world: World) -> None:
+        appointment_id = await self.took_place(world)
+        payload: dict[str, Any] = {"appointment_id": str(appointment_id), "version": 0, "hours": 24}
+        with clock.at(world.starts_at + 25 * H - timedelta(seconds=2)):
+            context = TenantEventContext(world.runtime, UUID(int=1), APPOINTMENT_FOLLOW_UP, 1, world.practice)
+            await on_appointment_follow_up(context, payload)
+            await run_due_events(world.runtime, world.practice)
+        assert await world.statuses(FOLLOW_UP) == [EmailStatus.SENT]
 
     async def test_never_twice_for_one_visit_however_the_setting_changes(self, world: World) -> None:
         await self.took_place(world)

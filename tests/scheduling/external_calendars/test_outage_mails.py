@@ -8,6 +8,7 @@ import pytest
 from scheduling.catalogue.models import Practitioner
 from scheduling.external_calendars.mails import STALE
 from scheduling.external_calendars.models import ExternalCalendar
+from tenants.accounts.models import Staff, StaffRole
 from tests.support.calendar_server import CalendarServer, calendar_server
 from tests.support.events import run_due_events
 from tests.support.external_calendars import add_external_calendar, ics, private_addresses, refreshes
@@ -74,3 +75,20 @@ async def test_once_an_outage_and_once_more_after_a_day(
     server.serves(b"", status=404)
     await next_read(runtime, practice, 3)
     assert await told() == 3  # another outage
+
+
+async def test_of_whom_was_let_go_the_owners_are_told(runtime: Runtime, server: CalendarServer) -> None:
+    practice = await make_practice(runtime)
+    owner = await make_staff_member(runtime, practice)
+    gone = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
+    with clock.at(NOON):
+        calendar_id = await add_external_calendar(runtime, practice, server.url(), name="Google")
+        async with runtime.database.tenant(practice) as session:
+            calendar = await session.get_one(ExternalCalendar, calendar_id)
+            (await session.get_one(Practitioner, calendar.practitioner_id)).staff_id = gone.id
+            (await session.get_one(Staff, gone.id)).is_active = False
+        await run_due_events(runtime, practice)
+    server.serves(b"", status=404)
+    await next_read(runtime, practice, 3)
+    assert len(await mails_of(runtime, practice, owner.email)) == 1
+    assert await mails_of(runtime, practice, gone.email) == []

@@ -15,6 +15,7 @@ from scheduling.appointments.events import APPOINTMENT_MOVED
 from scheduling.appointments.history import SYSTEM, Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
+from scheduling.appointments.visit_mails import FOLLOW_UP
 from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner
 from scheduling.feeds.service import make_practitioner_feed, read_feed
 from scheduling.group_sessions.events import GROUP_SESSION_CANCELLED, GROUP_SESSION_MOVED
@@ -149,6 +150,23 @@ class TestAnotherPlace:
         assert (calendar["METHOD"], event["SEQUENCE"]) == ("REQUEST", 1)
         for client in clients:
             assert "https://meet.example.com/g" in (await house.last_to(client.email)).text
+
+    async def test_once_it_has_begun_it_takes_the_word_after_the_visit_from_nobody(
+        self, house: Practice, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        async with runtime.database.tenant(practice) as session:
+            service = await session.get_one(Service, house.offer.service_id)
+            service.location_kinds, service.follow_up_hours = ["practice", "online"], 24
+        group = await house.plan(in_days(5))
+        await house.seat(group)
+        await house.run()
+        with clock.at(group.starts_at + timedelta(minutes=5)):
+            async with runtime.database.tenant(practice) as session:
+                changes = {"location_kind": "online", "meeting_url": "https://meet.example.com/g"}
+                await change_session(session, group.id, changes, actor=SYSTEM)
+        with clock.at(group.ends_at + timedelta(hours=24)):
+            await house.run()
+        assert [log.status for log in await logs_of(runtime, practice, FOLLOW_UP)] == [EmailStatus.SENT]
 
 
 class TestMoved:

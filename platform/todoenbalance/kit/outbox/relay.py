@@ -6,7 +6,8 @@ hand-over be begun by one worker only, so a message that the broker repeats does
 
 Practices take turns: the first due row of each, then the second of each. And Celery, whose queue is first come first
 served, is given few rows at a time, so that whoever comes while somebody's ten thousand are due waits for those few
-alone, and no row's lease runs out while it only stands in line.
+alone, and no row's lease runs out while it only stands in line. Where more practices have something due than there is
+room, lots are drawn: by age, whoever comes last would wait until nearly all of the others are through.
 """
 
 import random
@@ -62,14 +63,15 @@ async def hand_over_due(session: PlatformSession, settings: OutboxSettings) -> l
     turn = func.row_number().over(partition_by=OutboxEvent.tenant, order_by=by_age)
     turns = select(OutboxEvent.id, turn.label("turn")).where(is_due).subquery()
     due = (
-        select(OutboxEvent.id)
+        select(OutboxEvent.id, turns.c.turn, OutboxEvent.run_at)
         .join(turns, turns.c.id == OutboxEvent.id)
         .where(is_due)
-        .order_by(turns.c.turn, *by_age)
+        .order_by(turns.c.turn, func.random())
         .limit(room)
         .with_for_update(skip_locked=True, of=OutboxEvent)
     )
-    ids = list(await session.scalars(due))
+    chosen = sorted((row.turn, row.run_at, row.id) for row in await session.execute(due))
+    ids = [event_id for _turn, _run_at, event_id in chosen]
     lease = (
         update(OutboxEvent)
         .where(OutboxEvent.id.in_(ids))
