@@ -16,6 +16,7 @@ from tests.support.mails import ROOT, assert_speaks, links_in
 
 FOLDERS = [
     ROOT / "notifications/templates",
+    ROOT / "notifications/texting/templates",
     ROOT / "scheduling/appointments/templates",
     ROOT / "scheduling/group_sessions/templates",
     ROOT / "scheduling/waitlist/templates",
@@ -136,6 +137,8 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "calendar": "Nutrición deportiva",
         "read_at": when,
         "calendars_url": f"{base}/admin/external-calendars/1",
+        "limit": 500,
+        "can_raise": True,
         "whose": None,
         "is_taken_away": False,
         "own_address": "citas@nuria.example",
