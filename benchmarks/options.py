@@ -47,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """The options of a command line. Leaves with status 2 and one line if it is wrong."""
-    parser = _Parser(prog="python -m benchmarks", description="What things cost, as ratios. About ten minutes.")
+    parser = _Parser(prog="python -m benchmarks", description="What things cost, as ratios. About twenty minutes.")
     parser.add_argument("--quick", action="store_true", help="smaller numbers, under a minute")
     parser.add_argument(
         "--practices", type=_between(int, 11, 20_000), help=f"how many is many  [{_FULL['practices']}; --quick: 40]"

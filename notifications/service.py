@@ -22,6 +22,7 @@ from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailPort, MailRejectedError, MailUnavailableError
 from notifications.recipients import Reader, Recipient, RecipientKind, find_reader
 from notifications.repository import EmailLogRepository, MailFilter
+from notifications.retrying import wait_after
 from notifications.rules import (
     SUPPRESSED,
     TOO_MANY_LATELY,
@@ -84,7 +85,8 @@ async def deliver(context: TenantEventContext, payload: dict[str, Any], port: Ma
     A delivery that crashed between the call and the second transaction is tried again with the same message
     id: the development mailbox drops the repeat. A provider that can't recognise a repeat (SendGrid, SMTP) sends
     the mail a second time in that window (crash, or an answer that was lost); that is the price of never losing one.
-    Raises :class:`RetryLaterError` while the provider is unavailable, for a day at most.
+    Raises :class:`RetryLaterError` while the provider is unavailable, for a day at most, and less often each time: a
+    provider that takes mails and is too slow to say so would send each of them again and again.
     """
     database, tenant = context.runtime.database, context.tenant
     async with database.tenant(tenant) as session:
@@ -98,9 +100,10 @@ async def deliver(context: TenantEventContext, payload: dict[str, Any], port: Ma
             await _record_failure(session, mail.id, str(rejected), final=True)
     except MailUnavailableError as unavailable:
         async with database.tenant(tenant) as session:
-            gave_up = await _record_failure(session, mail.id, str(unavailable), final=False)
-        if not gave_up:
-            raise RetryLaterError("the mail provider is unavailable", unavailable.delay_seconds) from unavailable
+            wait = await _record_failure(session, mail.id, str(unavailable), final=False)
+        if wait is not None:
+            delay = wait if unavailable.delay_seconds is None else unavailable.delay_seconds
+            raise RetryLaterError("the mail provider is unavailable", delay) from unavailable
     else:
         async with database.tenant(tenant) as session:
             await _record_sent(session, mail.id, context.runtime.settings.mail.adapter, reference)
@@ -143,6 +146,12 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
     reader = await find_reader(session, recipient)
     if reader is None:
         await _skip(session, log, "nobody to write to")
+        return None
+    if log.attempts and log.delivery is not None and log.recipient == reader.address:
+        # The answer was lost, but the provider told of the mail since: it has it.
+        log.status, log.failure, log.sent_at = EmailStatus.SENT, None, clock.now()
+        log.provider = runtime.settings.mail.adapter
+        await _settle(session, log)
         return None
     refusal = await find_refusal(session, row, reader)
     if refusal is not None:
@@ -192,6 +201,7 @@ async def _goes_now(
 async def _skip(session: TenantSession, log: EmailLog, reason: str) -> None:
     log.status, log.failure = EmailStatus.SKIPPED, reason
     _log.info("mail_skipped", kind=log.kind, email_log_id=str(log.id), reason=reason)
+    await drop_body(session, log.id)  # of an attempt before: it never went
     await _settle(session, log)
 
 
@@ -209,18 +219,21 @@ async def _record_sent(session: TenantSession, log_id: UUID, adapter: str, refer
     await _settle(session, log)
 
 
-async def _record_failure(session: TenantSession, log_id: UUID, reason: str, *, final: bool) -> bool:
-    """Note why; answers whether that was the last attempt."""
+async def _record_failure(session: TenantSession, log_id: UUID, reason: str, *, final: bool) -> float | None:
+    """Note why; answers after how many seconds to try again, or None if that was the last attempt."""
     log = await EmailLogRepository(session).lock_by_id(log_id)
     if log is None or log.status != EmailStatus.SENDING:
-        return True
+        return None
     log.failure = reason[:_FAILURE_LIMIT]
+    is_rejected = final
     final = final or clock.now() - log.created_at > GIVE_UP_AFTER
     if final:
         log.status = EmailStatus.FAILED
         _log.warning("mail_failed", kind=log.kind, email_log_id=str(log.id))
         await drop_body(session, log.id)
-        await session.flush()
-        await note_failure(session, log, clock.now())
+        if is_rejected:  # that a provider of ours was down for a day is no reason to call anybody
+            await session.flush()
+            await note_failure(session, log, clock.now())
         await _settle(session, log)
-    return final
+        return None
+    return wait_after(log.attempts)

@@ -11,7 +11,7 @@ from typing import Final
 GONE: Final = "…"
 """Stands where something was left out."""
 # Up to what ends an address in a text and in an attribute of HTML. Schemes of programs too (webcal:).
-_LINK: Final = re.compile(r"(?P<origin>\b[a-z][a-z0-9+.-]{1,20}://[^\s/?#\"'<>]+)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE)
+_LINK: Final = re.compile(r"(?P<origin>[a-z][a-z0-9+.-]{1,60}://[^\s/?#\"'<>]+)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[a-z]{1,20}(?:[-_][a-z]{1,20}){0,5}|\d{1,10}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|")
 
 

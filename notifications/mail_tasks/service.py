@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from notifications.catalogue import Topic, row_of
 from notifications.keys import client_of
 from notifications.mail_tasks.models import MailTask, TaskEnd, TaskReason
 from notifications.mail_tasks.repository import MailTaskRepository
@@ -29,14 +30,19 @@ FAILURES_WITHIN: Final = timedelta(days=14)
 
 
 async def open_task(session: TenantSession, log: EmailLog, reason: TaskReason, since: datetime) -> None:
-    """Have the client of a mail called. Nothing if it was no client's, if they have another address by now, or if the
-    front desk dealt with it after ``since``, the moment of what is the reason."""
+    """Have the client of a mail called.
+
+    Nothing if it was no client's, if they have another address by now, or one that was never verified and the mail was
+    about the account, or if the front desk dealt with it after ``since``, the moment of what is the reason.
+    """
     client_id, address = client_of(log), address_key(log.recipient)
     if client_id is None or not address:
         return
     client = (await find_clients(session, {client_id})).get(client_id)
     if client is None or not client.is_active or address_key(client.email) != address:
         return
+    if not client.is_verified and row_of(log.kind).topic is Topic.SECURITY:
+        return  # anybody can register an address that does not exist, and a number to be called for it
     tasks = MailTaskRepository(session)
     if not await tasks.was_closed_since(client_id, address, since):
         await tasks.open(client_id, address, reason, log.id)

@@ -18,6 +18,7 @@ from notifications.catalogue import TEXT_CHANNELS, Channel, row_of
 from notifications.composing import Notice
 from notifications.formats import language_of
 from notifications.recipients import Reader, Recipient, find_reader
+from notifications.retrying import wait_after
 from notifications.rules import TOO_MANY_LATELY, TOO_MANY_TODAY, wait_for_the_morning
 from notifications.texting.adapters import text_port
 from notifications.texting.choices import count_to, is_over_monthly_limit, is_over_share, month_of, take_turns
@@ -51,6 +52,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 """A reminder that no gateway took for so long is late news. A code is given up with its lifetime."""
 SUSPENDED_DELAY_SECONDS = 3600.0
 CODE_WINDOW, CODE_LIMIT = timedelta(hours=1), 3
+CODES_IN_A_DAY = 5
 """So many codes go to one number in that time, whoever asks for them."""
 NOT_WANTED, NO_CONSENT = "switched off", "no consent to this number"
 NOT_TRUE, TOO_MANY_THIS_MONTH = "no longer true", "too many this month"
@@ -142,9 +144,10 @@ async def deliver_text(context: TenantEventContext, payload: dict[str, Any], por
             await _record_failure(session, message.id, str(rejected), is_final=True)
     except TextUnavailableError as unavailable:
         async with database.tenant(tenant) as session:
-            gave_up = await _record_failure(session, message.id, str(unavailable), is_final=False)
-        if not gave_up:
-            raise RetryLaterError("the text gateway is unavailable", unavailable.delay_seconds) from unavailable
+            wait = await _record_failure(session, message.id, str(unavailable), is_final=False)
+        if wait is not None:
+            delay = wait if unavailable.delay_seconds is None else unavailable.delay_seconds
+            raise RetryLaterError("the text gateway is unavailable", delay) from unavailable
     else:
         async with database.tenant(tenant) as session:
             log = await _lock_by_id(session, message.id)
@@ -240,6 +243,8 @@ async def _find_refusal(
     if log.kind == TEXT_CODE:
         if await count_to(session, number, {TEXT_CODE}, clock.now() - CODE_WINDOW, log) >= CODE_LIMIT:
             return TOO_MANY_LATELY
+        if await count_to(session, number, {TEXT_CODE}, clock.now() - timedelta(days=1), log) >= CODES_IN_A_DAY:
+            return TOO_MANY_LATELY
         if await is_over_share(session, runtime.settings, TEXT_CODE, segments):
             return TOO_MANY_THIS_MONTH
     else:
@@ -260,17 +265,18 @@ async def _find_refusal(
     return TOO_MANY_THIS_MONTH
 
 
-async def _record_failure(session: TenantSession, log_id: UUID, reason: str, *, is_final: bool) -> bool:
-    """Note why; answers whether that was the last attempt."""
+async def _record_failure(session: TenantSession, log_id: UUID, reason: str, *, is_final: bool) -> float | None:
+    """Note why; answers after how many seconds to try again, or None if that was the last attempt."""
     log = await _lock_by_id(session, log_id)
     if log is None or log.status != TextStatus.SENDING:
-        return True
+        return None
     log.failure = reason[:_FAILURE_LIMIT]
     is_final = is_final or clock.now() - log.created_at > GIVE_UP_AFTER
     if is_final:
         log.status = TextStatus.FAILED
         _log.warning("text_failed", kind=log.kind, text_log_id=str(log.id))
-    return is_final
+        return None
+    return wait_after(log.attempts)
 
 
 async def _lock(session: TenantSession, payload: dict[str, Any]) -> TextLog:

@@ -285,6 +285,10 @@ TOKEN = "k3yQ9_x-Zp7LmN2vB8sTwR4uHcJ6dFgA1eXoYiVbK0M"
         ("https://u:pw@x.test/account", "https://x.test/account"),
         ("https://x.test/account/appointments/", "https://x.test/account/appointments/"),
         ("<p>https://x.test</p> a/b?c", "<p>https://x.test</p> a/b?c"),
+        (
+            "_https://nuria.example.com/a/KEY-123xyz éhttps://nuria.example.com/a/KEY",
+            "_https://nuria.example.com/a/… éhttps://nuria.example.com/a/…",
+        ),
     ],
 )
 def test_links_keep_their_way_and_lose_their_keys(written: str, kept: str) -> None:

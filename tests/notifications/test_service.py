@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from notifications.account_mails import CLIENT_PASSWORD_RESET, CLIENT_VERIFICATION
 from notifications.events import NOTIFICATION_SEND
 from notifications.mailbox import Mailbox
-from notifications.models import EmailStatus
+from notifications.models import Delivery, EmailLog, EmailStatus
 from notifications.port import Mail, MailRejectedError, MailUnavailableError
 from notifications.recipients import Recipient, list_practice_recipients
 from notifications.service import GIVE_UP_AFTER, announce, deliver, register_composer, send_notification
@@ -165,6 +166,36 @@ class TestSending:
         assert (log.status, log.attempts, log.failure) == (EmailStatus.SENDING, 2, "timeout")
         await send_notification(context(runtime, practice), payload(client))
         [log] = await logs_of(runtime, practice, CLIENT_PASSWORD_RESET)
+        assert (log.status, log.failure) == (EmailStatus.SENT, None)
+
+    async def test_a_provider_that_does_not_answer_is_handed_it_less_and_less_often(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        port = Failing(MailUnavailableError("timeout"))
+        waits = []
+        for _ in range(7):
+            with pytest.raises(RetryLaterError) as caught:
+                await deliver(context(runtime, practice), payload(client), port)
+            waits.append(caught.value.delay_seconds or 0.0)
+        for wait, longest in zip(waits, (30, 120, 480, 1920, 7200, 7200, 7200), strict=True):
+            assert longest * 0.8 <= wait <= longest
+        with pytest.raises(RetryLaterError) as caught:
+            await deliver(context(runtime, practice), payload(client), Failing(MailUnavailableError("429", 7.0)))
+        assert caught.value.delay_seconds == 7.0  # it said so itself
+
+    async def test_what_the_provider_told_of_is_not_handed_over_again(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        client = await make_client(runtime, practice)
+        port = Failing(MailUnavailableError("timeout"))
+        with pytest.raises(RetryLaterError):
+            await deliver(context(runtime, practice), payload(client), port)
+        async with runtime.database.tenant(practice) as session:
+            await session.execute(update(EmailLog).values(delivery=Delivery.DELIVERED))  # its event came meanwhile
+        await deliver(context(runtime, practice), payload(client), port)
+        assert len(port.asked) == 1
+        log = next(row for row in await logs_of(runtime, practice, CLIENT_PASSWORD_RESET))
         assert (log.status, log.failure) == (EmailStatus.SENT, None)
 
     async def test_after_a_day_it_is_given_up(self, runtime: Runtime, practice: TenantContext) -> None:

@@ -8,10 +8,12 @@ platform's, and those that it was made with come back.
 
 import contextlib
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import psycopg
 from psycopg import sql
 
+from todoenbalance.kit import clock
 from todoenbalance.kit.tenancy import TenantContext
 
 Kind = tuple[object, ...]
@@ -38,6 +40,7 @@ class _Pooled:
     tables: list[_Table]
     first_day: list[tuple[_Table, list[str], str]]
     """Table, columns that can be written, rows as JSON."""
+    made_at: datetime
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class PracticePool:
                 for table in tables
                 if (rows := _rows_of(connection, table)) is not None
             ]
-        self._taken.append((kind, _Pooled(practice, tables, first_day)))
+        self._taken.append((kind, _Pooled(practice, tables, first_day, clock.now())))
 
     def _restore(self, pooled: _Pooled) -> None:
         with psycopg.connect(self.url) as connection:
@@ -100,6 +103,12 @@ class PracticePool:
                         table.identifier, names, names, table.identifier, sql.Literal(rows)
                     )
                 )
+            # What it has to do one day is as far away as on the first.
+            connection.execute(
+                "UPDATE platform.outbox SET run_at = run_at + %(age)s, created_at = created_at + %(age)s"
+                " WHERE tenant = %(key)s",
+                {"age": clock.now() - pooled.made_at, "key": pooled.practice.key},
+            )
             for (name,) in connection.execute(
                 "SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) FROM pg_sequences"
                 " WHERE schemaname = %s AND last_value IS NOT NULL",

@@ -129,6 +129,13 @@ async def test_mails_that_fail_one_after_the_other_are_a_call_and_one_alone_is_n
     assert await tasks_of(post) == [("hard_bounce", None)]
 
 
+async def test_who_registers_an_address_that_does_not_exist_is_not_called(post: Post, client: SignedIn) -> None:
+    async with post.runtime.database.tenant(post.practice) as session:
+        (await session.get_one(Client, client.id)).is_verified = False
+    await post.tell(post.event(await post.notify(client), "bounce", **BOUNCED))
+    assert await tasks_of(post) == []
+
+
 async def let_time_pass(post: Post) -> None:
     """Three mails on a stranger's request are the most in 15 minutes: let the earlier ones be older."""
     async with post.runtime.database.tenant(post.practice) as session:
