@@ -68,7 +68,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return await self._said(self.at_recipient, "recipient")
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's name
         """The content."""
         if self.at_content == TAKEN:
             self.envelopes.append(envelope)
