@@ -23,6 +23,7 @@ from scheduling.group_sessions.services.moving import move_session
 from scheduling.group_sessions.services.planning import Plan, change_session, plan_sessions
 from tests.conftest import HttpFactory
 from tests.scheduling.conftest import MONDAY
+from tests.support.blocked import until_blocked
 from tests.support.group_sessions import make_group_offer, plan, seats_of, stored_session, take
 from tests.support.practices import make_client
 from tests.support.scheduling import Offer, make_offer, make_service, minutes
@@ -331,7 +332,7 @@ async def test_a_request_that_is_granted_in_its_last_moment_keeps_its_time_from_
             with clock.at(MONDAY + minutes(59)):
                 await approve_request(session, request.id, actor=STAFF)
             is_granted.set()
-            await asyncio.sleep(0.3)  # not committed yet
+            await until_blocked(session)
 
     async def plan_there() -> None:
         await is_granted.wait()

@@ -2,11 +2,10 @@
 
 import asyncio
 
-import httpx
-
 from tenants.accounts.models import AccountKind
 from tenants.accounts.services import links, sign_ins
 from tests.conftest import HttpFactory
+from tests.support.blocked import until_blocked
 from tests.support.practices import PASSWORD, make_client, make_staff_member
 from tests.support.problems import assert_problem
 from todoenbalance.kit.database import TenantSession
@@ -20,13 +19,6 @@ async def refresh(session: TenantSession, runtime: Runtime, token: str) -> str:
     return pair.refresh_token
 
 
-async def settle_in(task: "asyncio.Task[httpx.Response]") -> None:
-    """Let a task run into the lock that it has to wait for."""
-    for _ in range(20):
-        await asyncio.sleep(0.01)
-    assert not task.done()
-
-
 class TestRevocation:
     async def test_a_reuse_during_a_refresh_catches_the_token_that_the_refresh_makes(
         self, runtime: Runtime, practice: TenantContext, http: HttpFactory
@@ -38,7 +30,7 @@ class TestRevocation:
         async with TenantSession(runtime.database.engine, practice) as thief:
             third = await refresh(thief, runtime, second)  # not committed yet
             replay = asyncio.create_task(here.post("/api/v1/auth/refresh", json={"refresh_token": first}))
-            await settle_in(replay)
+            await until_blocked(thief)
             await thief.commit()
         assert_problem(await replay, 401, "token_reused")
         after = await here.post("/api/v1/auth/refresh", json={"refresh_token": third})
@@ -56,7 +48,7 @@ class TestRevocation:
             stolen = await refresh(thief, runtime, client.refresh_token)  # not committed yet
             body = {"token": token, "password": "una clave nueva y larga"}
             reset = asyncio.create_task(here.post("/api/v1/auth/password/reset", json=body))
-            await asyncio.sleep(0.5)  # past the hashing, up to the lock
+            await until_blocked(thief)
             await thief.commit()
         assert (await reset).status_code == 204
         after = await here.post("/api/v1/auth/refresh", json={"refresh_token": stolen})

@@ -18,6 +18,7 @@ from tenants.privacy.models import Consent
 from tenants.social.exchange import redeem_handoff
 from tenants.social.models import SocialIdentity
 from tests.conftest import HttpFactory
+from tests.support.blocked import until_blocked
 from tests.support.mails import links_in
 from tests.support.oauth_provider import OAuthProvider, Person
 from tests.support.practices import PASSWORD, make_client
@@ -217,8 +218,7 @@ class TestConnecting:
             await lock_client(owner, client.id)
             await sign_ins.end_all(owner, AccountKind.CLIENT, client.id, EndReason.REVOKED)
             thief = asyncio.create_task(exchange(browser, handoff, headers=client.headers))
-            await asyncio.sleep(0.3)  # up to the lock
-            assert not thief.done()
+            await until_blocked(owner)
             await owner.commit()
         assert_problem(await thief, 401, "invalid_token")
         assert await visit.count(SocialIdentity) == 0
