@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from notifications.rules import TOO_MANY_TODAY
 from notifications.texting.models import TextChoice, TextLog, TextStatus
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -15,7 +16,8 @@ from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.settings import Settings
 
 _COUNTED = (TextStatus.SENDING, TextStatus.SENT)
-_SHARE = 4
+_SHARE, _SHARE_OF_DAY, _LEAST_IN_A_DAY = 4, 5, 5
+TOO_MANY_THIS_MONTH = "too many this month"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ async def read_quota(session: TenantSession, settings: Settings) -> TextQuota:
         raise NotFoundError
     choice, most = await session.get(TextChoice, 1, populate_existing=True), settings.texts.monthly_limit
     limit = min(choice.monthly_limit, most) if choice is not None else most
-    return TextQuota(choice is not None and choice.is_on, limit, most, await _count_this_month(session))
+    return TextQuota(choice is not None and choice.is_on, limit, most, await _count_since(session, month_of(session)))
 
 
 async def choose(session: TenantSession, settings: Settings, *, is_on: bool, monthly_limit: int) -> TextQuota:
@@ -65,11 +67,19 @@ async def is_over_monthly_limit(session: TenantSession, settings: Settings, segm
     return quota.used + segments > quota.limit
 
 
-async def is_over_share(session: TenantSession, settings: Settings, kind: str, segments: int) -> bool:
-    """The same for a kind that strangers can cause: it may use up a quarter of the month's limit, and the rest stays
-    for what clients agreed to."""
-    quota = await read_quota(session, settings)
-    return await _count_this_month(session, kind) + segments > max(quota.limit // _SHARE, 1)
+async def find_share_refusal(session: TenantSession, settings: Settings, kind: str, segments: int) -> str | None:
+    """Why so many more segments of a kind that strangers can cause would be too many, or None.
+
+    It may use up a quarter of the month's limit, and a fifth of that in a day: the rest stays for what clients agreed
+    to, and a bot's night does not keep those who agree tomorrow from their codes.
+    """
+    share = max((await read_quota(session, settings)).limit // _SHARE, 1)
+    if await _count_since(session, month_of(session), kind) + segments > share:
+        return TOO_MANY_THIS_MONTH
+    share_of_day = max(share // _SHARE_OF_DAY, _LEAST_IN_A_DAY)
+    if await _count_since(session, day_of(session), kind) + segments > share_of_day:
+        return TOO_MANY_TODAY
+    return None
 
 
 async def count_to(session: TenantSession, number: str, kinds: Collection[str], since: datetime, log: TextLog) -> int:
@@ -87,13 +97,23 @@ async def count_to(session: TenantSession, number: str, kinds: Collection[str], 
 
 def month_of(session: TenantSession) -> datetime:
     """When the present month began, on the practice's wall clock."""
+    return _midnight(session, is_first=True)
+
+
+def day_of(session: TenantSession) -> datetime:
+    """When the present day began, on the practice's wall clock."""
+    return _midnight(session, is_first=False)
+
+
+def _midnight(session: TenantSession, *, is_first: bool) -> datetime:
     zone = ZoneInfo(session.tenant.timezone)
-    return datetime.combine(clock.now().astimezone(zone).date().replace(day=1), time(), zone)
+    today = clock.now().astimezone(zone).date()
+    return datetime.combine(today.replace(day=1) if is_first else today, time(), zone)
 
 
-async def _count_this_month(session: TenantSession, kind: str | None = None) -> int:
+async def _count_since(session: TenantSession, since: datetime, kind: str | None = None) -> int:
     statement = select(func.coalesce(func.sum(TextLog.segments), 0)).where(
-        TextLog.created_at >= month_of(session), TextLog.status.in_(_COUNTED)
+        TextLog.created_at >= since, TextLog.status.in_(_COUNTED)
     )
     if kind is not None:
         statement = statement.where(TextLog.kind == kind)

@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from notifications.catalogue import Channel
 from notifications.formats import language_of
 from notifications.texting.choices import is_wanted
-from notifications.texting.errors import NumberNotUsableError, WrongTextCodeError
+from notifications.texting.errors import NumberNotUsableError, NumberSaidStopError, WrongTextCodeError
 from notifications.texting.events import TEXT_SEND
-from notifications.texting.models import GivenBy, TextConsent, WithdrawnBy
+from notifications.texting.models import GivenBy, TextConsent, TextLog, TextStop, WithdrawnBy
 from tenants.accounts.models import Client
 from tenants.accounts.services.client_accounts import lock_client
 from todoenbalance.kit import clock
@@ -31,6 +32,8 @@ from todoenbalance.kit.tenancy import TenantContext
 TEXT_CODE = "text_code"
 CODE_LIFETIME = timedelta(minutes=15)
 WRONG_CODES = 5
+STOP_HOLDS = timedelta(days=30)
+"""So long no account that has not shown the number to be its own has codes sent to one that answered STOP."""
 CLOCKS_DIFFER = timedelta(minutes=1)
 """So far the gateway's clock may be behind ours: of a STOP and a consent at about the same time the STOP holds."""
 _CODE_DIGITS = 6
@@ -114,7 +117,8 @@ async def give_consent(
 ) -> None:
     """Keep what the client agrees to, and have a code sent to the number. One that counts already stays as it is.
 
-    Raises :class:`NotFoundError` for a channel that is not offered, and :class:`NumberNotUsableError`.
+    Raises :class:`NotFoundError` for a channel that is not offered, :class:`NumberNotUsableError`, and
+    :class:`NumberSaidStopError`.
     """
     if channel not in await offered_channels(session, runtime.settings):
         raise NotFoundError
@@ -122,6 +126,8 @@ async def give_consent(
     number = normalise(client.phone, runtime.settings)
     if number is None:
         raise NumberNotUsableError
+    if await _is_left_alone(session, runtime.signer, client_id, number, channel):
+        raise NumberSaidStopError
     now = clock.now()
     for row in await _open_of(session, client_id):
         if row.channel != channel:
@@ -166,7 +172,8 @@ async def confirm_consent(
     row = next((one for one in await _open_of(session, client_id) if one.channel == channel), None)
     if row is not None and row.confirmed_at is not None:
         return
-    if row is None or _is_over(row):
+    # What was never sent, for its limit, can only be guessed.
+    if row is None or _is_over(row) or not await _was_sent(session, row):
         raise WrongTextCodeError
     if not any(hmac.compare_digest(code.encode(), one.encode()) for one in codes_of(runtime.signer, session, row)):
         row.tries += 1
@@ -194,8 +201,16 @@ async def withdraw_consent(session: TenantSession, client_id: UUID, channel: Cha
     await session.execute(delete(TextConsent).where(*_is_open(client_id), TextConsent.channel == channel))
 
 
-async def withdraw_number(session: TenantSession, number: str, channel: str, said_at: datetime) -> None:
-    """The number answered STOP at ``said_at``: what was agreed to before counts no more, for whoever has it."""
+async def withdraw_number(
+    session: TenantSession, signer: TokenSigner, number: str, channel: str, said_at: datetime
+) -> None:
+    """The number answered STOP at ``said_at``: what was agreed to before counts no more, for whoever has it.
+
+    It is remembered besides, for a while: whoever asked for a code may have taken that back before the answer came.
+    """
+    statement = insert(TextStop).values(digest=_stop_digests(session, signer, number, channel)[0], said_at=said_at)
+    latest = func.greatest(TextStop.said_at, statement.excluded.said_at)
+    await session.execute(statement.on_conflict_do_update(index_elements=[TextStop.digest], set_={"said_at": latest}))
     await session.execute(
         update(TextConsent)
         .where(
@@ -206,6 +221,32 @@ async def withdraw_number(session: TenantSession, number: str, channel: str, sai
         )
         .values(withdrawn_at=clock.now(), withdrawn_by=WithdrawnBy.REPLY)
     )
+
+
+def _stop_digests(session: TenantSession, signer: TokenSigner, number: str, channel: str) -> list[str]:
+    return signer.digests(f"text-stop:{session.tenant.key}:{channel}:{number}")
+
+
+async def _is_left_alone(
+    session: TenantSession, signer: TokenSigner, client_id: UUID, number: str, channel: Channel
+) -> bool:
+    """Whether the number answered STOP lately, and is not known to be the client's, who may want messages again."""
+    said_stop = exists().where(
+        TextStop.digest.in_(_stop_digests(session, signer, number, channel)),
+        TextStop.said_at > clock.now() - STOP_HOLDS,
+    )
+    was_shown = exists().where(
+        TextConsent.client_id == client_id,
+        TextConsent.number == number,
+        TextConsent.channel == channel,
+        TextConsent.confirmed_at.is_not(None),
+    )
+    return bool(await session.scalar(select(said_stop & ~was_shown)))
+
+
+async def _was_sent(session: TenantSession, row: TextConsent) -> bool:
+    statement = select(exists().where(TextLog.kind == TEXT_CODE, TextLog.subject_id == row.id, TextLog.attempts > 0))
+    return bool(await session.scalar(statement))
 
 
 async def list_active(session: TenantSession, client_id: UUID) -> Sequence[TextConsent]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from notifications.catalogue import Channel
 from notifications.texting.adapters import STATUS_PATH
 from notifications.texting.consents import confirm_consent, give_consent, list_views, withdraw_consent
-from notifications.texting.errors import NumberNotUsableError, WrongTextCodeError
+from notifications.texting.errors import NumberNotUsableError, NumberSaidStopError, WrongTextCodeError
 from notifications.texting.models import GivenBy
 from notifications.texting.schemas import (
     ChannelName,
@@ -61,7 +61,12 @@ async def read_own_text_consents(
     return await _read(session, runtime, client, locale)
 
 
-@router.post("", status_code=202, responses=responses(NumberNotUsableError), dependencies=[Depends(limited(TEXT_CODE))])
+@router.post(
+    "",
+    status_code=202,
+    responses=responses(NumberNotUsableError, NumberSaidStopError),
+    dependencies=[Depends(limited(TEXT_CODE))],
+)
 async def give_own_text_consent(
     body: TextConsentCreate,
     client: CurrentClient,
@@ -126,6 +131,6 @@ async def receive_text_report(practice: str, request: Request, runtime: RuntimeD
     if tenant is None or tenant.status in (TenantStatus.PROVISIONING, TenantStatus.CLOSING):
         raise PracticeNotFoundError
     async with runtime.database.tenant(tenant) as session:
-        if not await record_report(session, report.id, report.status, signed_at):
+        if not await record_report(session, runtime.signer, report.id, report.status, signed_at):
             _log.info("text_report_ignored")
     return {}

@@ -19,6 +19,18 @@ class NumberNotUsableError(ProblemError):
     }
 
 
+class NumberSaidStopError(ProblemError):
+    """The number answered STOP lately, and the account has not shown yet that it is its own."""
+
+    status = 409
+    code = "number_said_stop"
+    title = "The number answered STOP"
+    messages: ClassVar[dict[str, str]] = {
+        "en": "This number answered STOP to our messages, so no code is sent to it for 30 days.",
+        "es": "Este número respondió STOP a nuestros mensajes, así que durante 30 días no se le envía ningún código.",
+    }
+
+
 class WrongTextCodeError(ProblemError):
     """Not the code that was sent; a few wrong ones, or a quarter of an hour, end it."""
 

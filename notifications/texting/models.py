@@ -18,11 +18,13 @@ class GivenBy(StrEnum):
 
 
 class WithdrawnBy(StrEnum):
-    """``reply``: the number answered STOP. ``renewed``: another number took this one's place."""
+    """``reply``: the number answered STOP. ``renewed``: another number took this one's place. ``staff``: the client
+    asked them to."""
 
     CLIENT = "client"
     REPLY = "reply"
     RENEWED = "renewed"
+    STAFF = "staff"
 
 
 class TextStatus(StrEnum):
@@ -52,7 +54,7 @@ class TextConsent(TenantBase):
     __table_args__ = (
         CheckConstraint("channel IN ('sms', 'whatsapp')", name="channel"),
         CheckConstraint("given_by IN ('page', 'api')", name="given_by"),
-        CheckConstraint("withdrawn_by IN ('client', 'reply', 'renewed')", name="withdrawn_by"),
+        CheckConstraint("withdrawn_by IN ('client', 'reply', 'renewed', 'staff')", name="withdrawn_by"),
         CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn"),
         Index(
             "uq_text_consents_active",
@@ -76,6 +78,15 @@ class TextConsent(TenantBase):
     confirmed_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
     withdrawn_by: Mapped[str | None] = mapped_column(String(10))
+
+
+class TextStop(TenantBase):
+    """That a number answered STOP. ``digest`` is a keyed one of number and channel: the number itself is not kept."""
+
+    __tablename__ = "text_stops"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    said_at: Mapped[datetime]
 
 
 class TextLog(TenantBase):

@@ -2,7 +2,8 @@
 
 from sqlalchemy import and_, or_
 
-from notifications.texting.models import TextConsent, TextLog
+from notifications.texting.consents import STOP_HOLDS
+from notifications.texting.models import TextConsent, TextLog, TextStop
 from tenants.privacy.retention import LOG_KEPT
 from todoenbalance.kit.retention import Retention
 
@@ -14,4 +15,10 @@ TEXT_CONSENTS = Retention(
     lambda before: or_(
         TextConsent.withdrawn_at < before, and_(TextConsent.confirmed_at.is_(None), TextConsent.given_at < before)
     ),
+)
+TEXT_STOPS = Retention(
+    TextStop,
+    "that a number answered STOP (as a digest)",
+    STOP_HOLDS,
+    lambda before: TextStop.said_at < before,
 )

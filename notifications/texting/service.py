@@ -21,7 +21,14 @@ from notifications.recipients import Reader, Recipient, find_reader
 from notifications.retrying import wait_after
 from notifications.rules import TOO_MANY_LATELY, TOO_MANY_TODAY, wait_for_the_morning
 from notifications.texting.adapters import text_port
-from notifications.texting.choices import count_to, is_over_monthly_limit, is_over_share, month_of, take_turns
+from notifications.texting.choices import (
+    TOO_MANY_THIS_MONTH,
+    count_to,
+    find_share_refusal,
+    is_over_monthly_limit,
+    month_of,
+    take_turns,
+)
 from notifications.texting.consents import (
     TEXT_CODE,
     codes_of,
@@ -33,7 +40,7 @@ from notifications.texting.consents import (
 )
 from notifications.texting.encoding import count_segments, fit
 from notifications.texting.events import TEXT_SEND
-from notifications.texting.mails import LIMIT_REACHED
+from notifications.texting.mails import ALL_VERSION, CODES_VERSION, LIMIT_REACHED
 from notifications.texting.models import TextConsent, TextDelivery, TextLog, TextStatus
 from notifications.texting.port import TextMessage, TextPort, TextRejectedError, TextUnavailableError
 from tenants.accounts.services.client_accounts import get_client
@@ -47,6 +54,7 @@ from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 from todoenbalance.kit.runtime import Runtime
+from todoenbalance.kit.security.tokens import TokenSigner
 
 GIVE_UP_AFTER = timedelta(hours=24)
 """A reminder that no gateway took for so long is late news. A code is given up with its lifetime."""
@@ -55,7 +63,7 @@ CODE_WINDOW, CODE_LIMIT = timedelta(hours=1), 3
 CODES_IN_A_DAY = 5
 """So many codes go to one number in that time, whoever asks for them."""
 NOT_WANTED, NO_CONSENT = "switched off", "no consent to this number"
-NOT_TRUE, TOO_MANY_THIS_MONTH = "no longer true", "too many this month"
+NOT_TRUE = "no longer true"
 _FAILURE_LIMIT = 200
 _CODE_TEXT = {
     "es": "{practice}: tu código es {code}. Caduca en 15 minutos.",
@@ -156,7 +164,9 @@ async def deliver_text(context: TenantEventContext, payload: dict[str, Any], por
                 log.sent_at = clock.now()
 
 
-async def record_report(session: TenantSession, message_id: UUID, status: str, reported_at: datetime) -> bool:
+async def record_report(
+    session: TenantSession, signer: TokenSigner, message_id: UUID, status: str, reported_at: datetime
+) -> bool:
     """What the gateway reports: ``delivered`` or ``failed`` of a message, or ``stopped`` by its reader.
 
     Answers whether the message is known. Repeating it is harmless; a message that arrived has not failed.
@@ -166,7 +176,7 @@ async def record_report(session: TenantSession, message_id: UUID, status: str, r
         return False
     if status == "stopped":
         if log.number:
-            await withdraw_number(session, log.number, log.channel, reported_at)
+            await withdraw_number(session, signer, log.number, log.channel, reported_at)
     elif log.delivery != TextDelivery.DELIVERED and log.delivery != status:
         log.delivery, log.delivery_at = status, reported_at
     return True
@@ -245,8 +255,10 @@ async def _find_refusal(
             return TOO_MANY_LATELY
         if await count_to(session, number, {TEXT_CODE}, clock.now() - timedelta(days=1), log) >= CODES_IN_A_DAY:
             return TOO_MANY_LATELY
-        if await is_over_share(session, runtime.settings, TEXT_CODE, segments):
-            return TOO_MANY_THIS_MONTH
+        over = await find_share_refusal(session, runtime.settings, TEXT_CODE, segments)
+        if over is not None:
+            await _tell_owners(session, CODES_VERSION)
+            return over
     else:
         zone = ZoneInfo(reader.timezone)
         since = datetime.combine(clock.now().astimezone(zone).date(), time(), zone)
@@ -255,14 +267,19 @@ async def _find_refusal(
             return TOO_MANY_TODAY
     if not await is_over_monthly_limit(session, runtime.settings, segments):
         return None
+    await _tell_owners(session, ALL_VERSION)
+    return TOO_MANY_THIS_MONTH
+
+
+async def _tell_owners(session: TenantSession, version: str) -> None:
+    """Once a month each: that the limit, or the part of it that codes may have, is used up."""
     await announce(
         session,
         LIMIT_REACHED,
         subject_id=session.tenant.id,
-        version=f"{month_of(session):%Y-%m}",
+        version=version.format(month=month_of(session)),
         recipients=[Recipient.staff(owner.id) for owner in await list_owners(session)],
     )
-    return TOO_MANY_THIS_MONTH
 
 
 async def _record_failure(session: TenantSession, log_id: UUID, reason: str, *, is_final: bool) -> float | None:

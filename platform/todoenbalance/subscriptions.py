@@ -53,7 +53,7 @@ from notifications.service import send_notification
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import register_text_mails
 from notifications.texting.personal_data import TextData
-from notifications.texting.retention import TEXT_CONSENTS, TEXT_LOG
+from notifications.texting.retention import TEXT_CONSENTS, TEXT_LOG, TEXT_STOPS
 from notifications.texting.service import send_text
 from notifications.tracking.lifting import clear_provider_lists
 from scheduling.appointments import events as appointments
@@ -253,6 +253,7 @@ def register_personal_data_sources() -> None:
     register_retention(MAIL_SUPPRESSIONS)
     register_retention(TEXT_LOG)
     register_retention(TEXT_CONSENTS)
+    register_retention(TEXT_STOPS)
     register_retention(TESTS)
     register_retention(ENDED_FEEDS)
     register_retention(ENDED_LINKS)

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from notifications.catalogue import Channel
 from notifications.sender import service
 from notifications.sender.service import SenderChoices, SenderStatus
 from notifications.texting.choices import choose
+from notifications.texting.consents import give_consent
+from notifications.texting.models import GivenBy
 from tests.notifications.every_mail.scenarios import shows
 from tests.notifications.every_mail.world import DAY, HOUR, WEDNESDAY, World
 from tests.notifications.sender.conftest import asking
@@ -65,3 +68,15 @@ async def text_messages_are_used_up(world: World) -> None:
     for hours in range(2):
         await world.book(offer, client, WEDNESDAY + hours * HOUR)
     await world.run(WEDNESDAY - DAY + 2 * HOUR)
+
+
+@shows("text_limit_reached")
+async def strangers_ask_for_many_codes(world: World) -> None:
+    async with world.session() as session:
+        await choose(session, world.runtime.settings, is_on=True, monthly_limit=4)
+    for digit in range(2):
+        client = await world.client(f"stranger{digit}", phone=f"+34 611 222 33{digit}")
+        async with world.session() as session:
+            await give_consent(session, world.runtime, client.id, Channel.SMS, GivenBy.API, world.language)
+    await world.run()
+    await world.run()

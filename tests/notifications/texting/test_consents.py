@@ -10,9 +10,9 @@ import pytest
 
 from notifications.catalogue import Channel
 from notifications.rules import TOO_MANY_LATELY
-from notifications.texting.consents import CODE_LIFETIME, TEXT_CODE, codes_of, confirm_consent
+from notifications.texting.consents import CODE_LIFETIME, STOP_HOLDS, TEXT_CODE, codes_of, confirm_consent, give_consent
 from notifications.texting.errors import WrongTextCodeError
-from notifications.texting.models import TextStatus
+from notifications.texting.models import GivenBy, TextStatus
 from notifications.texting.signatures import sign
 from tenants.privacy.erasure import erase_client
 from tests.conftest import HttpFactory
@@ -117,6 +117,17 @@ class TestByApi:
         await run_due_events(runtime, texting)
         assert len(gateway.messages) == 3
         assert [row.failure for row in await texts_of(runtime, texting, TEXT_CODE)].count(TOO_MANY_LATELY) == 1
+
+    async def test_a_code_that_was_not_sent_is_nobodys_to_guess(
+        self, runtime: Runtime, texting: TenantContext, client: SignedIn, api: httpx.AsyncClient
+    ) -> None:
+        await api.post(API, json=SMS)
+        [row] = await consents_of(runtime, texting, client.id)
+        async with runtime.database.tenant(texting) as session:
+            code = codes_of(runtime.signer, session, row)[0]
+        assert_problem(await api.post(f"{API}/sms/confirm", json={"code": code}), 422, "wrong_code")
+        await run_due_events(runtime, texting)
+        assert (await api.post(f"{API}/sms/confirm", json={"code": code})).json()["items"][0]["state"] == "on"
 
     @pytest.mark.parametrize("phone", [None, "611 222 333", "+34 911 222 333", "+1 900 555 0100", "0034611222333"])
     async def test_a_number_that_is_not_written_to(
@@ -278,6 +289,24 @@ class TestReports:
             await agree(runtime, texting, client, Channel.SMS)
             assert (await http().post(path, content=body, headers=headers)).status_code == 200  # a replay
         assert [one.withdrawn_by for one in await consents_of(runtime, texting, client.id)] == ["reply", None]
+
+    async def test_a_number_that_said_stop_hears_nothing_of_strangers_for_a_while(
+        self, runtime: Runtime, texting: TenantContext, http: HttpFactory, api: httpx.AsyncClient, gateway: TextGateway
+    ) -> None:
+        await api.post(API, json=SMS)
+        await run_due_events(runtime, texting)
+        await api.delete(f"{API}/sms")  # before the answer comes: no consent is left that it could end
+        [asked] = gateway.messages
+        body, headers = gateway.report(asked, "stopped")
+        assert (await http().post(f"/webhooks/texts/{texting.key}", content=body, headers=headers)).status_code == 200
+        other = await make_client(runtime, texting, phone=PHONE)
+        for there in (api, http(texting, headers=other.headers)):
+            assert_problem(await there.post(API, json=SMS), 409, "number_said_stop")
+        await run_due_events(runtime, texting)
+        assert len(gateway.messages) == 1
+        async with runtime.database.tenant(texting) as session:
+            with clock.at(clock.now() + STOP_HOLDS):
+                await give_consent(session, runtime, other.id, Channel.SMS, GivenBy.API, "es")
 
     async def test_what_is_not_signed_or_not_ours_does_nothing(
         self, runtime: Runtime, texting: TenantContext, other_practice: TenantContext, http: HttpFactory,

@@ -13,13 +13,13 @@ from notifications.catalogue import Channel
 from notifications.preferences.models import ChangedBy
 from notifications.preferences.service import Account, change_choices
 from notifications.rules import TOO_MANY_TODAY
-from notifications.texting.choices import choose, read_quota
+from notifications.texting.choices import TOO_MANY_THIS_MONTH, choose, read_quota
 from notifications.texting.consents import TEXT_CODE, give_consent, withdraw_consent
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import LIMIT_REACHED
 from notifications.texting.models import GivenBy, TextLog, TextStatus
 from notifications.texting.port import TextMessage, TextUnavailableError
-from notifications.texting.service import NO_CONSENT, NOT_TRUE, NOT_WANTED, TOO_MANY_THIS_MONTH, deliver_text, send_text
+from notifications.texting.service import NO_CONSENT, NOT_TRUE, NOT_WANTED, deliver_text, send_text
 from scheduling.appointments.history import Actor
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
@@ -82,8 +82,7 @@ class TestReminders:
         with clock.at(at(1, 10)):
             await agree(runtime, texting, client)
             appointment_id = await book(runtime, texting, offer, client, at(6, 9))
-            await run_due_events(runtime, texting)  # the code, which was confirmed before it went, is not sent any more
-        assert [row.failure for row in await texts_of(runtime, texting, TEXT_CODE)] == [NO_CONSENT]
+            await run_due_events(runtime, texting)
         with clock.at(at(5, 9)):
             await run_due_events(runtime, texting)
             await send_text(context(runtime, texting), reminder(client, appointment_id))  # the row runs again
@@ -224,6 +223,7 @@ class TestRules:
     async def test_codes_that_strangers_ask_for_leave_most_of_it_to_reminders(
         self, runtime: Runtime, texting: TenantContext, client: SignedIn, gateway: TextGateway
     ) -> None:
+        owner = await make_staff_member(runtime, texting, email="owner@limits.example.com")
         offer = await make_offer(runtime, texting)
         with clock.at(at(1, 10)):
             async with runtime.database.tenant(texting) as session:
@@ -235,13 +235,35 @@ class TestRules:
                 async with runtime.database.tenant(texting) as session:
                     await give_consent(session, runtime, stranger.id, Channel.SMS, GivenBy.API, "es")
             await run_due_events(runtime, texting)
-        assert len(gateway.messages) == 2
-        failures = [row.failure for row in await texts_of(runtime, texting, TEXT_CODE)]
-        assert failures.count(TOO_MANY_THIS_MONTH) == 2
-        assert await logs_of(runtime, texting, LIMIT_REACHED) == []
+            assert len(gateway.messages) == 2
+            failures = [row.failure for row in await texts_of(runtime, texting, TEXT_CODE)]
+            assert failures.count(TOO_MANY_THIS_MONTH) == 2
+            await run_due_events(runtime, texting)
+            [mail] = [one for one in await mails_of(runtime, texting, owner.email) if "códigos" in one.subject]
+        assert "más códigos de lo normal" in mail.text
         with clock.at(at(5, 9)):
             await send_text(context(runtime, texting), reminder(client, appointment_id))
         assert len(gateway.messages) == 3
+
+    async def test_a_bots_night_leaves_codes_for_the_days_after_it(
+        self, runtime: Runtime, texting: TenantContext, gateway: TextGateway
+    ) -> None:
+        async def ask(first: int, count: int) -> None:
+            for number in range(first, first + count):
+                stranger = await make_client(runtime, texting, phone=f"+34 600 000 {number:03}")
+                async with runtime.database.tenant(texting) as session:
+                    await give_consent(session, runtime, stranger.id, Channel.SMS, GivenBy.API, "es")
+            await run_due_events(runtime, texting)
+
+        with clock.at(at(1, 23)):
+            async with runtime.database.tenant(texting) as session:
+                await choose(session, runtime.settings, is_on=True, monthly_limit=80)
+            await ask(0, 7)
+        failures = [row.failure for row in await texts_of(runtime, texting, TEXT_CODE)]
+        assert sorted(one or "" for one in failures) == ["", "", "", "", "", TOO_MANY_TODAY, TOO_MANY_TODAY]
+        with clock.at(at(2, 1)):
+            await ask(10, 1)
+        assert len(gateway.messages) == 6
 
     async def test_the_operators_limit_holds_whatever_the_practice_wishes(
         self, runtime: Runtime, texting: TenantContext, gateway: TextGateway

@@ -21,7 +21,7 @@ NOT_ABOUT_CLIENTS = {
     "recurring_blocked_time_slots", "external_calendars", "external_busy_times", "group_sessions", "payment_accounts",
     "reconciliations", "issuer_profiles", "tax_rates", "document_series", "packages", "discount_codes",
     "mail_digest_choices",
-    "mail_templates", "mail_template_tests", "mail_sender", "text_choices",
+    "mail_templates", "mail_template_tests", "mail_sender", "text_choices", "text_stops",
 }  # fmt: skip
 
 
