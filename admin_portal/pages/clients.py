@@ -9,6 +9,7 @@ from starlette.responses import Response
 from admin_portal.calendar_access import look_of
 from admin_portal.mail_desk import describe_tasks
 from admin_portal.pages.appointments import entries_of
+from admin_portal.pages.client_texts import texts_of_client
 from admin_portal.pages.mail_tasks import REASON_WORDS
 from admin_portal.pages.mail_words import mail_lines
 from admin_portal.pages.page import SignedIn
@@ -44,6 +45,7 @@ async def show_client(
     )
     rows, _cursor = await reading.list_appointments(page.session, sight.narrow(wanted), limit=_MOST_AHEAD)
     values: dict[str, Any] = {"mails": [], "calls": [], "suppression": None, "following": None}
+    values |= {"texts": [], "agreed": []}
     if page.may(Permission.VIEW_EMAILS):
         logs, following = await list_email_logs(
             page.session, MailFilter(client_ids={client.id}), limit=_SHOWN, cursor=cursor
@@ -56,6 +58,7 @@ async def show_client(
             "suppression": next(iter(suppressed.values()), None),
             "following": following,
         }
+        values["texts"], values["agreed"] = await texts_of_client(page, client.id)
     return page.render(
         "client.html",
         client=client,

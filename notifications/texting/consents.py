@@ -191,14 +191,22 @@ def _is_over(row: TextConsent) -> bool:
     return row.tries >= WRONG_CODES or row.given_at + CODE_LIFETIME <= clock.now()
 
 
-async def withdraw_consent(session: TenantSession, client_id: UUID, channel: Channel) -> None:
-    """Nothing is sent by that channel any more. Safe to repeat, and possible also where texts are off."""
-    await session.execute(
+async def withdraw_consent(
+    session: TenantSession, client_id: UUID, channel: Channel, by: WithdrawnBy = WithdrawnBy.CLIENT
+) -> bool:
+    """Nothing is sent by that channel any more. Safe to repeat, and possible also where texts are off.
+
+    Answers whether there was one that counted.
+    """
+    ended = await session.scalars(
         update(TextConsent)
         .where(*_is_open(client_id), TextConsent.channel == channel, TextConsent.confirmed_at.is_not(None))
-        .values(withdrawn_at=clock.now(), withdrawn_by=WithdrawnBy.CLIENT)
+        .values(withdrawn_at=clock.now(), withdrawn_by=by)
+        .returning(TextConsent.id)
     )
+    was_on = bool(ended.all())
     await session.execute(delete(TextConsent).where(*_is_open(client_id), TextConsent.channel == channel))
+    return was_on
 
 
 async def withdraw_number(

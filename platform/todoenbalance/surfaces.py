@@ -7,9 +7,8 @@ from admin_portal import appointment_series as staff_series
 from admin_portal import appointment_terms as staff_appointment_terms
 from admin_portal import appointments as staff_appointments
 from admin_portal import auth as staff_auth
-from admin_portal import credentials as staff_credentials
-from admin_portal import discounts as staff_discounts
 from admin_portal import (
+    client_texts,
     disputes,
     external_calendars,
     group_sessions,
@@ -26,6 +25,8 @@ from admin_portal import (
     services,
     time_slots,
 )
+from admin_portal import credentials as staff_credentials
+from admin_portal import discounts as staff_discounts
 from admin_portal import documents as staff_documents
 from admin_portal import mail_preferences as staff_mail_preferences
 from admin_portal import packages as staff_packages
@@ -161,6 +162,7 @@ def practice_surface(settings: Settings) -> FastAPI:
         mail_sender.router,
         records.router,
         mail_desk.router,
+        client_texts.router,
     ):
         admin.include_router(router)
     api.include_router(admin)

@@ -72,6 +72,9 @@ GET    /api/v1/admin/clients/{client_id}/erasure                                
 GET    /api/v1/admin/clients/{client_id}/export                                    O fresh
 GET    /api/v1/admin/clients/{client_id}/mail-preferences                          OMR
 PUT    /api/v1/admin/clients/{client_id}/mail-preferences                          OMR
+GET    /api/v1/admin/clients/{client_id}/text-consents                             OMR
+DELETE /api/v1/admin/clients/{client_id}/text-consents/{channel}                   OMR
+GET    /api/v1/admin/clients/{client_id}/texts                                     OMR
 GET    /api/v1/admin/discounts                                                     OM
 POST   /api/v1/admin/discounts                                                     OM
 GET    /api/v1/admin/discounts/{code_id}                                           OM
