@@ -31,9 +31,9 @@ async def keep_body(session: TenantSession, row: MailKind, mail: Mail) -> None:
     if not is_kept(row) or not (await get_practice_settings(session)).mail_body_days:
         return
     words = {
-        "subject": redact(mail.subject)[:_SUBJECT_LIMIT],
-        "text": redact(mail.text),
-        "html": redact(mail.html),
+        "subject": redact(mail.subject, session.tenant.hostname)[:_SUBJECT_LIMIT],
+        "text": redact(mail.text, session.tenant.hostname),
+        "html": redact(mail.html, session.tenant.hostname),
         "created_at": clock.now(),
     }
     statement = insert(MailBody).values(email_log_id=mail.id, **words)
