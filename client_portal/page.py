@@ -62,7 +62,13 @@ class VisitorPage(Page):
 
     def values(self) -> dict[str, Any]:
         """For the layout."""
-        return {"owner": self.tenant.name, "client": self.client, "unaccepted_policy": self.unaccepted_policy}
+        return {
+            "owner": self.tenant.name,
+            "layout": "site.html",
+            "prefix": "",
+            "client": self.client,
+            "unaccepted_policy": self.unaccepted_policy,
+        }
 
     async def sign_in(self, response: Response, client: Client, method: SignInMethod = SignInMethod.PASSWORD) -> None:
         """Begin a sign-in of ``client``, in place of the one there may be."""

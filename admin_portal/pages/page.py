@@ -119,6 +119,8 @@ class VisitorPage(SecurityPage):
         navigation = [(path, label) for path, label, needed in _NAVIGATION if needed is None or self.may(needed)]
         return {
             "owner": self.tenant.name,
+            "layout": "portal.html",
+            "prefix": "/admin",
             "staff": self.staff,
             "navigation": navigation if self.staff is not None else [],
             "may": lambda name: self.may(Permission(name)),

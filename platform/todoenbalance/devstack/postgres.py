@@ -175,13 +175,7 @@ class EmbeddedPostgres:
         if not self._data_dir.exists():
             return
         self.stop()
-        self._lock.acquire()
-        try:
-            with one_line("delete the PostgreSQL data"):
-                self._end_leftovers()
-                shutil.rmtree(self._data_dir)
-        finally:
-            self._lock.release()
+        self._lock.remove_folder("the PostgreSQL data", self._end_leftovers)
 
     def __enter__(self) -> "EmbeddedPostgres":
         self.start()

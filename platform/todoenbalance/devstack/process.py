@@ -227,6 +227,17 @@ class FolderLock:
             self._file.close()
             self._file = None
 
+    def remove_folder(self, what: str, end_leftovers: Callable[[], None]) -> None:
+        """Delete the folder for good, after ending whatever still runs on it."""
+        folder = self._path.parent
+        self.acquire()
+        try:
+            with one_line(f"delete {what}"):
+                end_leftovers()
+                shutil.rmtree(folder)
+        finally:
+            self.release()
+
 
 @contextlib.contextmanager
 def one_line(action: str) -> Iterator[None]:

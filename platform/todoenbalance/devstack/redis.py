@@ -9,7 +9,6 @@ import importlib.util
 import json
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import time
@@ -146,13 +145,7 @@ class EmbeddedRedis:
         if not self._data_dir.exists():
             return
         self.stop()
-        self._lock.acquire()
-        try:
-            with one_line("delete the Redis data"):
-                self._end_leftover()
-                shutil.rmtree(self._data_dir)
-        finally:
-            self._lock.release()
+        self._lock.remove_folder("the Redis data", self._end_leftover)
 
     def __enter__(self) -> "EmbeddedRedis":
         self.start()
