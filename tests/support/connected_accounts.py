@@ -9,12 +9,15 @@ from pydantic import SecretStr
 
 from billing.accounts.models import AccountKind, AccountStatus, PaymentAccount, ProviderAccount
 from billing.accounts.service import seal_credentials
+from billing.providers.paypal.events import EVENT_TYPES
 from tenants.settings.service import set_method_connected
+from tests.support.providers.deliveries import DeliveryMode
+from tests.support.providers.paypal_server import PayPalServer
 from tests.support.providers.stripe_server import PLATFORM_TEST_KEY, StripeServer
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.settings import PaymentMode, StripeSettings
+from todoenbalance.kit.settings import PaymentMode, PayPalSettings, StripeSettings
 from todoenbalance.kit.tenancy import TenantContext
 
 CONNECT_SECRET = "whsec_connect"
@@ -30,6 +33,13 @@ def stripe_runtime(runtime: Runtime, server: StripeServer, **changes: Any) -> Ru
         api_base=server.url,
     ).model_copy(update=changes)
     providers = runtime.settings.providers.model_copy(update={"stripe": stripe})
+    return replace(runtime, settings=runtime.settings.model_copy(update={"providers": providers}))
+
+
+def paypal_runtime(runtime: Runtime, server: PayPalServer) -> Runtime:
+    """The process's tools, with the local PayPal in PayPal's place. It judges signatures itself."""
+    paypal = PayPalSettings(api_base=server.url, asks_about_signatures=False)
+    providers = runtime.settings.providers.model_copy(update={"paypal": paypal})
     return replace(runtime, settings=runtime.settings.model_copy(update={"providers": providers}))
 
 
@@ -96,4 +106,17 @@ async def bring_own_stripe(runtime: Runtime, practice: TenantContext, server: St
         publishable_key="pk_test_own",
         webhook_ref="we_own",
         webhook_secret=runtime.vault.encrypt(secret, tenant_key=practice.key),
+    )
+
+
+async def connect_paypal(
+    runtime: Runtime, practice: TenantContext, server: PayPalServer, client_id: str
+) -> PaymentAccount:
+    """The practice's app at the local PayPal, with a webhook of its own, whose events a test carries itself."""
+    secret = server.add_app(client_id).secret
+    server.deliveries.mode = DeliveryMode.HELD
+    webhook_ref = server.add_webhook(client_id, f"http://localhost/webhooks/paypal/{practice.key}", EVENT_TYPES)
+    credentials = {"client_id": client_id, "client_secret": secret}
+    return await add_account(
+        runtime, practice, "paypal", AccountKind.CREDENTIALS, client_id, credentials, webhook_ref=webhook_ref
     )

@@ -1,24 +1,20 @@
 """A practice that is paid through the local PayPal."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from billing.accounts.models import AccountKind, PaymentAccount
+from billing.accounts.models import PaymentAccount
 from billing.accounts.service import load_access
 from billing.providers.paypal.adapter import PayPalProvider
-from billing.providers.paypal.events import EVENT_TYPES
 from billing.providers.paypal.transport import forget_transports
 from billing.providers.paypal.verification import forget_certificates
 from tests.billing.providers.paypal.till import CLIENT_ID, Till
 from tests.support.checkout import Desk, make_desk
-from tests.support.connected_accounts import add_account
-from tests.support.providers.deliveries import DeliveryMode
+from tests.support.connected_accounts import connect_paypal, paypal_runtime
 from tests.support.providers.fixtures import paypal_server
 from tests.support.providers.paypal_server import PayPalServer
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.settings import PayPalSettings
 from todoenbalance.kit.tenancy import TenantContext
 
 __all__ = ["paypal_server"]
@@ -28,9 +24,7 @@ __all__ = ["paypal_server"]
 def paypal_side(runtime: Runtime, paypal_server: PayPalServer) -> Iterator[Runtime]:
     """The process's tools, with the local PayPal in PayPal's place."""
     forget_certificates()
-    paypal = PayPalSettings(api_base=paypal_server.url, asks_about_signatures=False)
-    providers = runtime.settings.providers.model_copy(update={"paypal": paypal})
-    yield replace(runtime, settings=runtime.settings.model_copy(update={"providers": providers}))
+    yield paypal_runtime(runtime, paypal_server)
     forget_transports()
     forget_certificates()
 
@@ -38,18 +32,7 @@ def paypal_side(runtime: Runtime, paypal_server: PayPalServer) -> Iterator[Runti
 @pytest.fixture
 async def account(paypal_side: Runtime, practice: TenantContext, paypal_server: PayPalServer) -> PaymentAccount:
     """The practice's app at PayPal, whose webhooks a test carries itself."""
-    secret = paypal_server.add_app(CLIENT_ID).secret
-    paypal_server.deliveries.mode = DeliveryMode.HELD
-    webhook_ref = paypal_server.add_webhook(CLIENT_ID, f"http://localhost/webhooks/paypal/{practice.key}", EVENT_TYPES)
-    return await add_account(
-        paypal_side,
-        practice,
-        "paypal",
-        AccountKind.CREDENTIALS,
-        CLIENT_ID,
-        {"client_id": CLIENT_ID, "client_secret": secret},
-        webhook_ref=webhook_ref,
-    )
+    return await connect_paypal(paypal_side, practice, paypal_server, CLIENT_ID)
 
 
 @pytest.fixture

@@ -72,6 +72,13 @@ class Controls:
         with self.lock:
             self.world.app(client_id).next_captures.append({"issue": issue})
 
+    def forget_wishes(self, client_id: str) -> None:
+        """The merchant's next captures and refunds end as they usually do."""
+        with self.lock:
+            app = self.world.app(client_id)
+            app.next_captures.clear()
+            app.next_refunds.clear()
+
     def settle_capture(self, capture_id: str, *, succeeds: bool = True) -> None:
         """Pending money arrives, or is denied."""
         with self.lock:
