@@ -17,6 +17,7 @@ from billing.payments.errors import ProviderUnavailableError
 from client_portal.page import ClientPage, SignedIn, VisitorPage
 from client_portal.paying import leave
 from notifications.formats import describe
+from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError, ProblemError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.money import Money
@@ -68,7 +69,7 @@ async def offer_card(page: VisitorPage, fee_minor: int | None, currency: str, me
         return CardOffer()
     settings = page.runtime.settings
     kept = await service.find_chargeable(page.session, settings, page.client.id)
-    if kept is not None:
+    if kept is not None and not kept.is_expired(clock.now()):
         fee = Money(fee_minor, currency).format(page.locale)
         sentence = page.t(
             "If you don't come, the fee of %(amount)s is charged to your card %(card)s.", amount=fee, card=kept.label
@@ -106,6 +107,7 @@ async def _render(
     values: dict[str, Any] = {
         "card": card,
         "agreed": describe(card.consented_at, page.timezone, page.locale).day if card is not None else None,
+        "is_expired": card is not None and card.is_expired(clock.now()),
         "is_chargeable": await service.find_chargeable(page.session, settings, page.client.id) is not None,
         "consent": consent_sentence(page.tenant.name, page.locale) if account is not None else None,
         "told": page.t(told) if told is not None else None,

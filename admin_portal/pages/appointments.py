@@ -314,7 +314,9 @@ async def _kept_card(page: StaffPage, row: Appointment) -> str | None:
     if not await has_cards_page(page.session, settings, row.client_id):
         return None
     card = await find_chargeable(page.session, settings, row.client_id)
-    return card.label if card is not None else page.t("None kept")
+    if card is None:
+        return page.t("None kept")
+    return page.t("%(card)s (expired)", card=card.label) if card.is_expired(clock.now()) else card.label
 
 
 async def _packages(page: StaffPage, row: Appointment, standing: Standing | None) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Kept cards, each with the consent that it is kept by."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -67,3 +67,13 @@ class SavedCard(TenantBase):
     def label(self) -> str:
         """What its owner knows it by: ``Visa ···· 4242``."""
         return f"{_BRANDS.get(str(self.brand), str(self.brand).title())} ···· {self.last_four}"
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the month until which it is good is over, everywhere on earth.
+
+        The bank may have given its owner a new one, which the provider then knows: it may still be charged.
+        """
+        if self.expires_month is None or self.expires_year is None:
+            return False
+        latest = now - timedelta(hours=12)
+        return (latest.year, latest.month) > (self.expires_year, self.expires_month)

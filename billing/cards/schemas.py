@@ -8,10 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from billing.cards.models import CardStatus, SavedCard
 from billing.checkout.schemas import WayBack
+from todoenbalance.kit import clock
 
 
 class CardRead(BaseModel):
-    """A kept card. `next_url`: where the client gives it, while it is `pending`."""
+    """A kept card. `next_url`: where the client gives it, while it is `pending`.
+
+    `is_expired`: the month that is printed on it is over. It is tried all the same; another should be asked for.
+    """
 
     id: UUID
     status: CardStatus
@@ -19,6 +23,7 @@ class CardRead(BaseModel):
     last_four: str | None
     expires_month: int | None
     expires_year: int | None
+    is_expired: bool
     consent: str
     consented_at: datetime
     next_url: str | None
@@ -33,6 +38,7 @@ class CardRead(BaseModel):
             last_four=card.last_four,
             expires_month=card.expires_month,
             expires_year=card.expires_year,
+            is_expired=card.is_expired(clock.now()),
             consent=card.consent_text,
             consented_at=card.consented_at,
             next_url=card.next_url,

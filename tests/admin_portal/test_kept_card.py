@@ -5,7 +5,7 @@ import pytest
 
 from tenants.accounts.models import StaffRole
 from tests.admin_portal.test_pages import staff_browser
-from tests.client_portal.test_cards_pages import FEE, account, browser, give, runtime, stripe_server, words
+from tests.client_portal.test_cards_pages import FEE, account, browser, expire, give, runtime, stripe_server, words
 from tests.conftest import HttpFactory
 from tests.support.booking_pages import first_confirmation, id_in
 from tests.support.pages import assert_sober, submit
@@ -43,6 +43,8 @@ async def test_it_is_read_by_who_sees_payments(
     await give(browser, stripe_server)
     assert f"{LABEL} Visa ···· 4242" in words(await desk.get(address))
     assert LABEL not in words(await desk.get(without_fee))
+    await expire(runtime, practice)
+    assert f"{LABEL} Visa ···· 4242 (expired)" in words(await desk.get(address))
     other = await staff_browser(http, runtime, practice, StaffRole.PRACTITIONER)
     assert "4242" not in (await other.get(address)).text
 

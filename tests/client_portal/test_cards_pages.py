@@ -61,6 +61,12 @@ async def cards_of(runtime: Runtime, practice: TenantContext) -> list[SavedCard]
         return list((await session.scalars(select(SavedCard).order_by(SavedCard.id))).all())
 
 
+async def expire(runtime: Runtime, practice: TenantContext) -> None:
+    """The month that is printed on every kept card is over."""
+    async with runtime.database.tenant(practice) as session:
+        await session.execute(update(SavedCard).values(expires_month=1, expires_year=2020))
+
+
 def page_at_stripe(server: StripeServer) -> str:
     """The name of the page of Stripe's that was opened last."""
     return str(server.objects("checkout.session")[-1]["id"])
@@ -109,6 +115,20 @@ class TestOwnPage:
         assert (await submit(browser, kept, "/remove")).headers["location"] == f"{HERE}?done=removed"  # a double click
         await run_due_events(runtime, practice)
         assert stripe_server.objects("customer") == []
+
+    async def test_one_that_has_expired_says_so_and_another_is_asked_for(
+        self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext, stripe_server: StripeServer
+    ) -> None:
+        assert "expired" not in words(await give(browser, stripe_server))
+        offer = await make_offer(runtime, practice, **FEE)
+        assert CHARGED in words(await first_confirmation(browser, offer))
+        await expire(runtime, practice)
+        shown = await browser.get(HERE)
+        assert_sober(shown)
+        assert "This card has expired." in words(shown)
+        confirm = await first_confirmation(browser, offer)
+        assert CHARGED not in words(confirm)
+        assert BOX in confirm.text
 
     async def test_it_is_not_kept_without_consent(
         self, browser: httpx.AsyncClient, runtime: Runtime, practice: TenantContext

@@ -1,7 +1,7 @@
 """Cards that clients have kept: with a payment or alone, with their consent, and taken back."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -272,3 +272,17 @@ class TestApi:
         assert (await stripe_http.delete(here)).status_code == 404
         assert (await stripe_http.get("/api/v1/users/me/cards")).json()["items"] == []
         assert await chargeable(desk) is not None
+
+
+@pytest.mark.parametrize(
+    ("now", "is_expired"),
+    [
+        (datetime(2026, 11, 30, 23, tzinfo=UTC), False),
+        (datetime(2026, 12, 1, 11, tzinfo=UTC), False),  # it is November yet on islands of the Pacific
+        (datetime(2026, 12, 1, 13, tzinfo=UTC), True),
+        (datetime(2027, 1, 1, tzinfo=UTC), True),
+    ],
+)
+def test_a_card_is_good_until_its_month_is_over_everywhere(now: datetime, is_expired: bool) -> None:
+    assert SavedCard(expires_month=11, expires_year=2026).is_expired(now) is is_expired
+    assert not SavedCard().is_expired(now)
