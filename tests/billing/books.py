@@ -61,6 +61,10 @@ class Books(RuleBasedStateMachine):
         self._booked: list[Appointment] = []
 
     @abstractmethod
+    def pay_there(self) -> None:
+        """The client does what there is to do on the provider's page, and all goes well."""
+
+    @abstractmethod
     def lose(self, what: str) -> None:
         """Every answer to ``begin`` or ``refund`` is lost until :meth:`calm`, whatever it does there."""
 
@@ -93,10 +97,13 @@ class Books(RuleBasedStateMachine):
 
         return self._runner.run(read())
 
-    @initialize()
-    def begin(self) -> None:
-        """A client holds a time and is about to pay."""
+    @initialize(has_paid=st.booleans())
+    def begin(self, has_paid: bool) -> None:
+        """A client holds a time and is about to pay, or has: what comes after that would be met too seldom."""
         self.book(loses_answer=False)
+        if has_paid:
+            self.pay_there()
+            self.come_back(0)
 
     @precondition(lambda self: len(self._booked) < 2)
     @rule(loses_answer=st.booleans())
