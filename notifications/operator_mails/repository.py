@@ -1,6 +1,6 @@
 """Every query of the mails to operators."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -53,8 +53,3 @@ class OperatorMailRepository:
             OperatorMail.id != mail.id,
         )
         return (await self._session.scalar(statement)) or 0
-
-    async def list_to(self, operator_id: UUID, limit: int) -> Sequence[OperatorMail]:
-        """The newest to one operator, newest first."""
-        statement = select(OperatorMail).where(OperatorMail.operator_id == operator_id)
-        return (await self._session.scalars(statement.order_by(OperatorMail.id.desc()).limit(limit))).all()

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from notifications.adapters import mail_port
+from notifications.assembling import put_together
 from notifications.catalogue import MailKind, row_of
 from notifications.formats import language_of
 from notifications.models import EmailStatus
@@ -19,6 +20,7 @@ from notifications.port import Mail, MailPort, MailRejectedError, MailUnavailabl
 from notifications.rendering import render_mail
 from notifications.retrying import wait_after
 from notifications.rules import NUISANCE_LIMIT, NUISANCE_WINDOW, SWITCHED_OFF, TOO_MANY_LATELY
+from notifications.sender.identity import Sender
 from notifications.service import GIVE_UP_AFTER
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession
@@ -106,28 +108,11 @@ def _assemble(
     settings: Settings, message_id: UUID, kind: MailKind, reader: OperatorReader, values: dict[str, Any]
 ) -> Mail:
     """From the platform's own address and in its own look; nobody reads answers."""
-    sender = settings.mail
+    sender = Sender(settings.mail.sender_name, settings.mail.sender_address, None)
     choice_url = reader.choice_url if kind.is_optional else None
     given = {"first_name": reader.first_name, "preferences_url": choice_url} | values
-    rendered = render_mail(kind.kind, reader.locale, sender.sender_name, given)
-    headers = {
-        "Message-ID": f"<{message_id}@{sender.sender_address.rpartition('@')[2]}>",
-        "Auto-Submitted": "auto-generated",  # RFC 3834, 5
-        "Content-Language": language_of(reader.locale),
-    }
-    if choice_url is not None:
-        headers["List-Unsubscribe"] = f"<{choice_url}>"  # RFC 2369, 3.2
-        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058, 3.1
-    return Mail(
-        id=message_id,
-        to=reader.address,
-        subject=rendered.subject,
-        text=rendered.text,
-        html=rendered.html,
-        sender_name=sender.sender_name,
-        sender_address=sender.sender_address,
-        headers=headers,
-    )
+    rendered = render_mail(kind.kind, reader.locale, sender.name, given)
+    return put_together(message_id, reader.address, reader.locale, rendered, sender, choice_url)
 
 
 def _note_sent(row: OperatorMail, settings: Settings, reference: str | None) -> None:

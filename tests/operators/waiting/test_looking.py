@@ -1,12 +1,14 @@
 """Operators are told of what waits: once a day if it is new, at once if nothing tries it again, and never twice."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, select, text, update
 
+from notifications.operator_mails.events import OPERATOR_MAIL_SEND as SEND
 from tenants.registry.models import Tenant
 from tests.support import operator_mails as support
 from tests.support.blocked import until_blocked
@@ -14,6 +16,7 @@ from tests.support.events import run_platform_events
 from tests.support.operator_mails import DAY, mail_rows, operator_mails
 from tests.support.operators import make_operator
 from tests.support.practices import make_practice
+from todoenbalance.broker import make_celery
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.outbox.models import OutboxEvent
@@ -42,6 +45,22 @@ async def runtime(fresh_runtime: Runtime) -> Runtime:
 async def practice(runtime: Runtime) -> TenantContext:
     """One that something can be about."""
     return await make_practice(runtime)
+
+
+async def test_what_the_beat_asks_for_is_done_by_a_worker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = make_celery(runtime.settings).conf.beat_schedule["waiting"]
+    for name in ("database_url", "redis_url", "secret_keys"):
+        monkeypatch.setenv(f"TODOENBALANCE_{name.upper()}", getattr(runtime.settings, name).get_secret_value())
+    monkeypatch.setenv("TODOENBALANCE_ENVIRONMENT", "test")
+    await support.park_task(runtime)
+    code = f"from todoenbalance.worker import celery_app; celery_app.tasks[{entry['task']!r}]()"
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await worker.wait() == 0
+    async with runtime.database.platform() as session:
+        queued = (
+            await session.scalars(select(OutboxEvent.payload["kind"].astext).where(OutboxEvent.topic == SEND))
+        ).all()
+    assert len(queued) == 1
 
 
 async def look_at(runtime: Runtime, moment: datetime) -> list[str]:
