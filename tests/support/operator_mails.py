@@ -126,3 +126,23 @@ async def close_statement(runtime: Runtime, practice: TenantContext) -> None:
                 created_at=now,
             )
         )
+
+
+async def bounce_mail(runtime: Runtime, operator_id: UUID) -> None:
+    """A mail to the operator bounced."""
+    now, mail_id = clock.now(), new_id()
+    async with runtime.database.platform() as session:
+        session.add(
+            OperatorMail(
+                id=mail_id,
+                kind="operator_password_changed",
+                subject_id=operator_id,
+                version=str(mail_id),
+                operator_id=operator_id,
+                status="sent",
+                created_at=now,
+                sent_at=now,
+                delivery="bounced",
+                delivery_at=now,
+            )
+        )

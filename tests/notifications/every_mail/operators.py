@@ -215,8 +215,9 @@ async def an_operator_comes_and_another_one_goes(platform: Platform) -> None:
 
 @shows("operator_news")
 async def everything_waits(platform: Platform) -> None:
-    await platform.operator()
+    operator = await platform.operator()
     runtime, practice = platform.runtime, platform.practice
+    await waiting.bounce_mail(runtime, operator.id)
     await waiting.park_task(runtime, practice)
     await waiting.park_task(runtime)
     await waiting.trouble(runtime, practice, "failed")

@@ -201,11 +201,12 @@ class TestSections:
         await support.disagree(runtime, practice)
         await support.owe_a_plan(runtime, practice)
         await support.close_statement(runtime, practice)
+        await support.bounce_mail(runtime, (await make_operator(runtime)).id)
         async with runtime.database.platform() as session:
             found = await list_waiting(session)
         assert [one.section for one in found] == list(Section)
         assert {one.section: one.tenant_ids for one in found} == {
-            section: () if section is Section.ACCOUNTS else (practice.id,) for section in Section
+            section: () if section in (Section.ACCOUNTS, Section.MAILS) else (practice.id,) for section in Section
         }
 
     async def test_of_a_suspended_practice_somebody_has_decided(
@@ -215,6 +216,17 @@ class TestSections:
         async with runtime.database.platform() as session:
             await session.execute(update(Tenant).where(Tenant.id == practice.id).values(status="suspended"))
             assert await list_waiting(session) == []
+
+
+async def test_that_somebody_is_not_reached_is_told_once_however_many_mails_bounce(runtime: Runtime) -> None:
+    lost = await make_operator(runtime, "lost@example.com")
+    for day in range(3):
+        with clock.at(MORNING + day * DAY):
+            await support.bounce_mail(runtime, lost.id)
+        assert len(await look_at(runtime, MORNING + day * DAY + HOUR)) == (2 if day == 0 else 0)
+    async with runtime.database.platform() as session:
+        (await session.get_one(Operator, lost.id)).is_active = False
+    assert await sections(runtime, MORNING + 3 * DAY) == []
 
 
 async def sections(runtime: Runtime, moment: datetime) -> list[Section]:

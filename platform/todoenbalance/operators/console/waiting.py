@@ -33,6 +33,7 @@ SECTION_WORDS = {
     Section.BOOKS: _("Practices whose books disagree with a provider's for more than a day"),
     Section.UNPAID: _("Practices that owe the plan's payment beyond the days of grace"),
     Section.STATEMENTS: _("Statements of fees to be invoiced"),
+    Section.MAILS: _("Operators whom mail did not reach in the last seven days"),
 }
 SECTION_PATHS = {
     Section.TASKS: "#tasks",

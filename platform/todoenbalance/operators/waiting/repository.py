@@ -7,23 +7,28 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Select, case, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from billing.accounts.models import EventTrouble, ParkedEvent
 from billing.platform_fees.models import FeeStatement, StatementStatus
 from billing.webhooks.repository import FAILED, WAITING
+from notifications.models import Delivery, EmailStatus
+from notifications.operator_mails.models import OperatorMail
 from tenants.plans.models import Subscription
 from tenants.registry.models import Tenant, TenantStatus
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession
 from todoenbalance.kit.outbox.models import OutboxEvent
+from todoenbalance.operators.models import Operator
 from todoenbalance.operators.waiting.models import BooksDisagreeing, WaitingNews
 
 MOST_KEYS = 1000
 """So many of a section are told apart, the newest; of more only the number is known."""
 _COMPARED_WITHIN, _FOR_LONG = timedelta(hours=36), timedelta(hours=20)
 """Books are compared daily, at no exact time: what was not seen for so long is over, what was for so long stays."""
+_LATELY = timedelta(days=7)
+_NOT_ARRIVED = (Delivery.DROPPED, Delivery.BOUNCED, Delivery.COMPLAINED)
 
 
 class Section(StrEnum):
@@ -36,6 +41,7 @@ class Section(StrEnum):
     BOOKS = "books"
     UNPAID = "unpaid"
     STATEMENTS = "statements"
+    MAILS = "mails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ def _queries() -> Mapping[Section, Select[Any]]:
     books = select(_key(BooksDisagreeing.tenant_id, _moment(BooksDisagreeing.since)), Tenant.id, BooksDisagreeing.since)
     unpaid = select(_key(Tenant.id, _moment(Subscription.past_due_since)), Tenant.id, Subscription.grace_until)
     statements = select(_key(FeeStatement.id, FeeStatement.note), FeeStatement.tenant_id, FeeStatement.closed_at)
+    # By operator, not by mail: the news of it may be the next that does not arrive.
+    mails = select(_key(OperatorMail.operator_id), null(), func.max(OperatorMail.created_at))
     return {
         Section.TASKS: known_tasks.outerjoin(Tenant, Tenant.key == OutboxEvent.tenant).where(
             OutboxEvent.parked_at.is_not(None)
@@ -86,6 +94,13 @@ def _queries() -> Mapping[Section, Select[Any]]:
             Subscription.grace_until <= now, Tenant.status == TenantStatus.ACTIVE
         ),
         Section.STATEMENTS: statements.where(FeeStatement.status == StatementStatus.TO_INVOICE),
+        Section.MAILS: mails.join(Operator, Operator.id == OperatorMail.operator_id)
+        .where(
+            Operator.is_active,
+            OperatorMail.created_at > now - _LATELY,
+            (OperatorMail.status == EmailStatus.FAILED) | OperatorMail.delivery.in_(_NOT_ARRIVED),
+        )
+        .group_by(OperatorMail.operator_id),
     }
 
 
