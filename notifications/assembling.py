@@ -1,5 +1,6 @@
 """From what a composer answered to a mail that can be handed over."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from notifications.preferences.links import preferences_url
 from notifications.preferences.service import Account
 from notifications.recipients import Reader, RecipientKind
 from notifications.rendering import Rendered
-from notifications.sender.identity import find_sender
+from notifications.sender.identity import Sender, find_sender
 from tenants.accounts.models import AccountKind
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime
@@ -52,18 +53,26 @@ async def assemble(
     """The mail with its headers, ready for an adapter."""
     sender = await find_sender(session, runtime.settings)
     rendered = await render(session, runtime, row, reader, composed)
+    url = find_preferences_url(session, runtime, row, reader)
+    mail = put_together(message_id, reader.address, reader.locale, rendered, sender, url)
+    return replace(mail, attachments=composed.attachments)
+
+
+def put_together(
+    message_id: UUID, to: str, locale: str, rendered: Rendered, sender: Sender, preferences_url: str | None
+) -> Mail:
+    """Words, sender and the headers that every mail has; ``preferences_url``: where its reader may end such mails."""
     headers = {
         "Message-ID": f"<{message_id}@{sender.domain}>",
         "Auto-Submitted": "auto-generated",  # RFC 3834, 5: no holiday answers to it
-        "Content-Language": language_of(reader.locale),
+        "Content-Language": language_of(locale),
     }
-    url = find_preferences_url(session, runtime, row, reader)
-    if url is not None:
-        headers["List-Unsubscribe"] = f"<{url}>"  # RFC 2369, 3.2
+    if preferences_url is not None:
+        headers["List-Unsubscribe"] = f"<{preferences_url}>"  # RFC 2369, 3.2
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058, 3.1
     return Mail(
         id=message_id,
-        to=reader.address,
+        to=to,
         subject=rendered.subject,
         text=rendered.text,
         html=rendered.html,
@@ -71,5 +80,4 @@ async def assemble(
         sender_address=sender.address,
         reply_to=sender.reply_to,
         headers=headers,
-        attachments=composed.attachments,
     )

@@ -17,7 +17,7 @@ from typing import Final
 class Audience(StrEnum):
     """Who is told. ``practice``: the practitioner concerned, the owners and the practice's contact address.
 
-    ``address``: one that belongs to no account (yet, or any more). ``operator``: the platform's own people; none yet.
+    ``address``: one that belongs to no account (yet, or any more). ``operator``: the platform's own people.
     """
 
     CLIENT = "client"
@@ -38,6 +38,7 @@ class Topic(StrEnum):
     PACKAGES = "packages"
     PAYMENTS = "payments"
     PRACTICE = "practice"
+    PLATFORM = "platform"
     SECURITY = "security"
 
 
@@ -60,6 +61,7 @@ TOPIC_WORDS: Final[Mapping[Topic, Mapping[str, str]]] = MappingProxyType(
         Topic.PACKAGES: {"es": "Bonos", "en": "Packages"},
         Topic.PAYMENTS: {"es": "Pagos y facturas", "en": "Payments and invoices"},
         Topic.PRACTICE: {"es": "Tu consulta en la plataforma", "en": "Your practice on the platform"},
+        Topic.PLATFORM: {"es": "Lo que espera a quien opera la plataforma", "en": "What waits for operators"},
         Topic.SECURITY: {"es": "Seguridad de la cuenta", "en": "Safety of the account"},
     }
 )
@@ -130,6 +132,7 @@ def _copy(kind: str, en: str, es: str, *, topic: Topic = Topic.BOOKINGS, is_opti
 
 
 _C, _S, _P, _O, _A = Audience.CLIENT, Audience.STAFF, Audience.PRACTICE, Audience.OWNER, Audience.ADDRESS
+_OP = Audience.OPERATOR
 _BOOKINGS, _PAYMENTS, _PRACTICE = Topic.BOOKINGS, Topic.PAYMENTS, Topic.PRACTICE
 
 # fmt: off
@@ -213,6 +216,20 @@ _ROWS: Final[Sequence[MailKind]] = (
     _security(_S, "staff_second_factor_removed", "a second factor was removed", "se quita un segundo factor"),
     _security(_S, "staff_second_factor_reset", "an owner reset the second factors", "se restablecen los segundos factores"),
     _security(_S, "staff_recovery_code_used", "a recovery code was used", "se usa un código de recuperación"),
+    # ---- to operators: the account
+    _security(_OP, "operator_new_device", "somebody signed in with another browser", "alguien entra con otro navegador"),
+    _security(_OP, "operator_locked_out", "somebody guesses at the password", "alguien intenta adivinar la contraseña", by_stranger=True),
+    _security(_OP, "operator_password_changed", "the password was changed", "se cambia la contraseña"),
+    _security(_OP, "operator_password_reset", "a new password was set on the command line", "se pone una contraseña nueva en la línea de comandos"),
+    _security(_OP, "operator_second_factor_added", "a second factor was added", "se añade un segundo factor"),
+    _security(_OP, "operator_second_factor_removed", "a second factor was removed", "se quita un segundo factor"),
+    _security(_OP, "operator_second_factor_reset", "the second factors were reset on the command line", "se restablecen los segundos factores en la línea de comandos"),
+    _security(_OP, "operator_recovery_code_used", "a recovery code was used", "se usa un código de recuperación"),
+    _security(_OP, "operator_created", "there is another operator: to the others", "hay otra persona que opera la plataforma: a las demás"),
+    _security(_OP, "operator_disabled", "somebody is an operator no more: to the others", "alguien deja de operar la plataforma: a las demás"),
+    # ---- to operators: what wants a person
+    MailKind("operator_news", _OP, Topic.PLATFORM, "once a day, if something new waits for operators", "una vez al día, si espera algo nuevo", is_optional=True),
+    MailKind("operator_alarm", _OP, Topic.PLATFORM, "something was given up that nothing tries again", "se abandona algo que nada vuelve a intentar", is_optional=True),
 )
 # fmt: on
 

@@ -15,7 +15,7 @@ from tenants.accounts.services.sign_ins import find_sign_in
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.security.devices import describe_user_agent
+from todoenbalance.kit.security.devices import describe_browser
 
 KINDS = {AccountKind.CLIENT: "client_new_device", AccountKind.STAFF: "staff_new_device"}
 SECURITY_PATHS = {AccountKind.CLIENT: "/account/security", AccountKind.STAFF: "/admin/security"}
@@ -26,12 +26,11 @@ async def compose_new_device(session: TenantSession, runtime: Runtime, notice: N
     sign_in = await find_sign_in(session, UUID(str(notice.version)))
     if sign_in is None:
         return None
-    described = describe_user_agent(sign_in.user_agent)
     path = SECURITY_PATHS[AccountKind(sign_in.account_kind)]
     return ComposedMail(
         {
             "when": describe(sign_in.created_at, notice.reader.timezone, notice.reader.locale),
-            "browser": described if described != sign_in.user_agent else None,
+            "browser": describe_browser(sign_in.user_agent),
             "security_url": runtime.settings.practice_url(session.tenant.slug, path),
         }
     )

@@ -76,11 +76,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgr
 
 
 @pytest.fixture(scope="session")
-def practice_pool(cluster: EmbeddedPostgres) -> PracticePool:
+def practice_pool(cluster: EmbeddedPostgres) -> Iterator[PracticePool]:
     """The practices of this worker's database, which one test after the other has for itself."""
     pool = PracticePool(cluster.url_for(DATABASE), cluster.url_for(DATABASE, LOGIN_ROLE, LOGIN_PASSWORD))
     use_pool(pool)
-    return pool
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,8 @@ def _lent_practices(request: pytest.FixtureRequest) -> Iterator[None]:
     pool.begin_test()
     yield
     pool.end_test()
+    if "runtime" in request.fixturenames:
+        pool.forget_operators()
 
 
 def _settings(cluster: EmbeddedPostgres, database: str, **values: object) -> Settings:

@@ -14,6 +14,9 @@ from notifications.keys import client_of
 from notifications.mail_tasks.models import TaskReason
 from notifications.mail_tasks.service import note_delivery, note_failure, open_task
 from notifications.models import Delivery, EmailLog
+from notifications.operator_mails.reports import record_operator_reports
+from notifications.sendgrid import PLATFORM
+from notifications.tracking.deliveries import GRAVITY
 from notifications.tracking.models import EmailEvent, EventKind, MailSuppression, SuppressionReason
 from notifications.tracking.reports import Report
 from notifications.tracking.repository import EmailEventRepository, SuppressionRepository, address_key
@@ -30,15 +33,6 @@ from todoenbalance.kit.tenancy import TenantContext
 MAIL_EVENTS = Counter("todoenbalance_mail_events_total", "Events of mails, by what was done with them.", ["outcome"])
 _DEAF = (TenantStatus.PROVISIONING, TenantStatus.CLOSING)
 """A closing practice's data are about to go: nothing is added to them, and its mails were dropped before."""
-_DELIVERIES = {
-    EventKind.DEFERRED: (1, Delivery.DEFERRED),
-    EventKind.DROPPED: (2, Delivery.DROPPED),
-    EventKind.DELIVERED: (3, Delivery.DELIVERED),
-    EventKind.BLOCKED: (4, Delivery.BOUNCED),
-    EventKind.BOUNCED: (5, Delivery.BOUNCED),
-    EventKind.COMPLAINED: (6, Delivery.COMPLAINED),
-}
-"""By gravity. A mail may bounce after a server took it, and one that was handed over twice may be dropped once."""
 _SUPPRESSING = {
     EventKind.BOUNCED: SuppressionReason.HARD_BOUNCE,
     EventKind.COMPLAINED: SuppressionReason.COMPLAINT,
@@ -63,6 +57,10 @@ async def receive_reports(
     for report in reports:
         by_practice[report.practice].append(report)
     for key, told in sorted(by_practice.items()):
+        if key == PLATFORM and only is None:
+            async with runtime.database.platform() as platform:
+                _count(await record_operator_reports(platform, told), told, PLATFORM)
+            continue
         tenant = await _find(directory, key, only)
         if tenant is None:
             _log.warning("mail_events_of_nobody", count=len(told), practice=only.key if only else None)
@@ -70,6 +68,13 @@ async def receive_reports(
             continue
         async with runtime.database.tenant(tenant) as session:
             await record_reports(session, told)
+
+
+def _count(ours: int, told: Sequence[Report], whose: str) -> None:
+    """Log and count what names no mail that there is."""
+    if ours < len(told):
+        _log.warning("mail_events_orphaned", count=len(told) - ours, practice=whose)
+        MAIL_EVENTS.labels("orphan").inc(len(told) - ours)
 
 
 async def _find(directory: TenantDirectory, key: str, only: TenantContext | None) -> TenantContext | None:
@@ -87,9 +92,7 @@ async def record_reports(session: TenantSession, reports: Sequence[Report]) -> N
     events = EmailEventRepository(session)
     logs = await events.lock_logs({report.message_id for report in reports})
     ours = [report for report in reports if report.message_id in logs]
-    if len(ours) < len(reports):
-        _log.warning("mail_events_orphaned", count=len(reports) - len(ours), practice=session.tenant.key)
-        MAIL_EVENTS.labels("orphan").inc(len(reports) - len(ours))
+    _count(len(ours), reports, session.tenant.key)
     if not ours:
         return
     new_ids = await events.insert_new([_row(report, logs[report.message_id]) for report in ours])
@@ -116,11 +119,11 @@ async def leave_behind(session: TenantSession, log: EmailLog) -> None:
 
 def delivery_of(events: Iterable[EmailEvent]) -> tuple[Delivery | None, str | None]:
     """The state that these events come to, whatever their order, and why."""
-    telling = [event for event in events if event.kind in _DELIVERIES and not event.is_elsewhere]
+    telling = [event for event in events if event.kind in GRAVITY and not event.is_elsewhere]
     if not telling:
         return None, None
-    last = max(telling, key=lambda it: (_DELIVERIES[EventKind(it.kind)][0], it.occurred_at, it.sg_event_id))
-    return _DELIVERIES[EventKind(last.kind)][1], last.reason
+    last = max(telling, key=lambda it: (GRAVITY[EventKind(it.kind)][0], it.occurred_at, it.sg_event_id))
+    return GRAVITY[EventKind(last.kind)][1], last.reason
 
 
 def _row(report: Report, log: EmailLog) -> dict[str, object]:

@@ -8,6 +8,7 @@ from todoenbalance.kit.settings import Settings
 RELAY_TASK = "outbox.relay"
 DELIVER_TASK = "outbox.deliver"
 HOUSEKEEPING_TASK = "platform.housekeeping"
+WAITING_TASK = "platform.waiting"
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -42,6 +43,11 @@ def make_celery(settings: Settings) -> Celery:
                 "task": HOUSEKEEPING_TASK,
                 "schedule": crontab(hour="3", minute="17"),  # UTC; practices have hours of their own
                 "options": {"expires": 3600.0},
+            },
+            "waiting": {
+                "task": WAITING_TASK,
+                "schedule": crontab(minute="*/5"),
+                "options": {"expires": 300.0},
             },
         },
         beat_schedule_filename=str(settings.data_dir / "run" / "beat-schedule"),

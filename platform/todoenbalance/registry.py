@@ -12,6 +12,7 @@ from notifications import models as notifications
 from notifications.bodies import models as mail_bodies
 from notifications.digests import models as mail_digests
 from notifications.mail_tasks import models as mail_tasks
+from notifications.operator_mails import models as operator_mails
 from notifications.overrides import models as mail_templates
 from notifications.preferences import models as mail_preferences
 from notifications.sender import models as mail_sender
@@ -33,6 +34,7 @@ from todoenbalance.kit.idempotency import models as idempotency
 from todoenbalance.kit.inbox import models as inbox
 from todoenbalance.kit.outbox import models as outbox
 from todoenbalance.operators import models as operators
+from todoenbalance.operators.waiting import models as waiting
 
 MODULES = (
     accounts,
@@ -54,6 +56,7 @@ MODULES = (
     mail_tasks,
     mail_templates,
     mail_tracking,
+    operator_mails,
     operators,
     outbox,
     packages,
@@ -67,5 +70,6 @@ MODULES = (
     social,
     tenants,
     texting,
+    waiting,
     waitlist,
 )

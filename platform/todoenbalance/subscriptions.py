@@ -42,6 +42,8 @@ from notifications.account_mails import register_account_mails
 from notifications.digests.service import register_digest_mail
 from notifications.events import MAIL_SUPPRESSION_LIFTED, NOTIFICATION_SEND
 from notifications.mail_tasks import service as mail_tasks
+from notifications.operator_mails.events import OPERATOR_MAIL_SEND
+from notifications.operator_mails.service import send_operator_mail
 from notifications.overrides.account_variables import register_account_variables
 from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
@@ -91,7 +93,9 @@ from tenants.settings import events as settings
 from tenants.social import events as social
 from tenants.social.personal_data import SocialData
 from todoenbalance.kit.outbox.tasks import PlatformHandler, TenantHandler
+from todoenbalance.operators.mails.composing import register_operator_mails
 from todoenbalance.operators.plans import on_plan_changed
+from todoenbalance.operators.waiting import service as waiting
 
 SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     accounts.CLIENT_REGISTERED: [notifications.on_client_registered],
@@ -166,7 +170,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     BILLING_RECONCILE: [reconcile_practice],
     DISPUTE_OPENED: [on_dispute_opened],
     DISPUTE_CLOSED: [on_dispute_closed],
-    DISAGREEMENT_FOUND: [on_disagreement_found],
+    DISAGREEMENT_FOUND: [on_disagreement_found, waiting.on_disagreement_found],
     REFUND_REQUESTED: [execute_refund],
     packages.PACKAGE_BOUGHT: [package_mails.on_package_bought],
     packages.PACKAGE_EXPIRING: [package_mails.on_package_expiring],
@@ -197,6 +201,7 @@ PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
     platform_fees.PLATFORM_EVENT_RECEIVED: [platform_fee_tasks.on_platform_event],
     platform_fees.SUBSCRIPTION_CHECK: [platform_fee_tasks.on_subscription_check],
     platform_fees.STATEMENT_CLOSE: [platform_fee_tasks.on_statement_close],
+    OPERATOR_MAIL_SEND: [send_operator_mail],
 }
 """Of the platform's own events, which belong to no practice."""
 
@@ -232,6 +237,7 @@ def register_composers() -> None:
     register_billing_variables()
     register_external_calendar_mails()
     register_text_mails()
+    register_operator_mails()
 
 
 def register_payable_kinds() -> None:

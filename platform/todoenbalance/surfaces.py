@@ -78,7 +78,9 @@ from todoenbalance.operators import payment_accounts as operators_payment_accoun
 from todoenbalance.operators import plan_endpoints as operators_plans
 from todoenbalance.operators import second_factor_endpoints as operators_second_factors
 from todoenbalance.operators.console.router import router as console_pages
+from todoenbalance.operators.mails import endpoints as operator_mail_choices
 from todoenbalance.operators.provider_event_endpoints import router as provider_events
+from todoenbalance.operators.waiting import endpoints as operators_waiting
 
 
 def practice_surface(settings: Settings) -> FastAPI:
@@ -197,10 +199,13 @@ def platform_surface(settings: Settings) -> FastAPI:
     api.include_router(operators_plans.router)
     api.include_router(operators_payment_accounts.router)
     api.include_router(provider_events)
+    api.include_router(operator_mail_choices.router)
+    api.include_router(operators_waiting.router)
     app.include_router(api)
     app.include_router(mailbox.platform_router)
     app.include_router(webhooks_router)
     app.include_router(mail_events)
+    app.include_router(operator_mail_choices.public_router)
     app.include_router(texts.webhooks_router)
     app.include_router(oauth_callback)
     app.include_router(console_pages)

@@ -15,13 +15,14 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 
 import todoenbalance.registry  # noqa: F401 - the mappers must know every table before the first query
 from tenants.registry.service import TenantDirectory
-from todoenbalance.broker import DELIVER_TASK, HOUSEKEEPING_TASK, RELAY_TASK, make_celery
+from todoenbalance.broker import DELIVER_TASK, HOUSEKEEPING_TASK, RELAY_TASK, WAITING_TASK, make_celery
 from todoenbalance.kit.logs import configure_logs
 from todoenbalance.kit.outbox import relay
 from todoenbalance.kit.outbox.dispatch import Dispatcher
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, get_settings
 from todoenbalance.operators.housekeeping import clean_platform
+from todoenbalance.operators.waiting.service import look
 from todoenbalance.subscriptions import (
     PLATFORM_SUBSCRIPTIONS,
     SUBSCRIPTIONS,
@@ -125,3 +126,10 @@ def clean_up() -> None:
     """Throw away what the shared schema has kept long enough; practices' own runs are rows of the queue."""
     process = _this_process()
     process.run(clean_platform(process.runtime.database))
+
+
+@celery_app.task(name=WAITING_TASK)
+def look_at_what_waits() -> None:
+    """Have operators told of what wants a person, if it is time to."""
+    process = _this_process()
+    process.run(look(process.runtime))

@@ -250,6 +250,8 @@ GET    /api/v1/platform/audit                                                   
 POST   /api/v1/platform/auth/login                                                 anyone
 POST   /api/v1/platform/auth/logout                                                anyone
 GET    /api/v1/platform/auth/mfa                                                   operator
+GET    /api/v1/platform/auth/mail-preferences                                      operator
+PUT    /api/v1/platform/auth/mail-preferences                                      operator
 POST   /api/v1/platform/auth/mfa                                                   anyone
 POST   /api/v1/platform/auth/mfa/activate                                          operator fresh
 POST   /api/v1/platform/auth/mfa/enrol                                             operator fresh
@@ -295,6 +297,9 @@ POST   /api/v1/platform/tenants/{tenant_id}/subscription/checkout               
 POST   /api/v1/platform/tenants/{tenant_id}/subscription/refresh                   operator
 POST   /api/v1/platform/tenants/{tenant_id}/suspend                                operator fresh
 GET    /api/v1/platform/usage                                                      operator
+GET    /api/v1/platform/waiting                                                    operator
+GET    /api/v1/platform/waiting/tasks                                              operator
+POST   /api/v1/platform/waiting/tasks/{event_id}/retry                             operator fresh
 GET    /api/v1/practice                                                            anyone
 GET    /api/v1/practitioners                                                       anyone
 POST   /api/v1/quotes                                                              client

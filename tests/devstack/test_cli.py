@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 from sqlalchemy import update
 
@@ -14,6 +15,7 @@ from billing.payments.models import SandboxOrder
 from tests.support.checkout import PRICE, Desk, make_desk
 from todoenbalance.cli import _run
 from todoenbalance.devstack.errors import DevstackError, describe
+from todoenbalance.kit.database import libpq_url
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings, get_settings
 from todoenbalance.kit.tenancy import TenantContext
@@ -147,6 +149,26 @@ class TestOperators:
         nobody = run("operator", "reset-password", "--email", "nobody@example.com", "--password-stdin")
         assert nobody.status != 0
         assert nobody.is_one_line
+
+    def test_the_others_are_told_of_who_comes_and_goes(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, fresh_settings: Settings
+    ) -> None:
+        def told() -> list[str]:
+            with psycopg.connect(libpq_url(fresh_settings.database_url.get_secret_value())) as connection:
+                query = "SELECT payload->>'kind' FROM platform.outbox WHERE topic = 'operator_mail.send' ORDER BY id"
+                return [kind for (kind,) in connection.execute(query).fetchall()]
+
+        assert self._create(run, monkeypatch, "first@example.com", "long enough it is").status == 0
+        assert told() == []  # there was nobody else
+        assert self._create(run, monkeypatch, "second@example.com", "long enough it is").status == 0
+        for _ in range(2):
+            assert run("operator", "disable", "--email", "second@example.com", "--json").status == 0
+        for _ in range(2):
+            assert run("operator", "enable", "--email", "second@example.com").status == 0
+        monkeypatch.setattr(sys, "stdin", io.StringIO("another phrase altogether\n"))
+        assert run("operator", "reset-password", "--email", "first@example.com", "--password-stdin").status == 0
+        assert told() == ["operator_created", "operator_disabled", "operator_created", "operator_password_reset"]
+        assert run("operator", "disable", "--email", "nobody@example.com").is_one_line
 
     def test_an_operator_is_made_once(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         made = self._create(run, monkeypatch, "Op@Example.com", "long enough it is")

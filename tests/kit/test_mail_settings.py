@@ -118,3 +118,17 @@ def test_they_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])
 def test_the_usual_port(security: str, port: int) -> None:
     assert SmtpSettings.model_validate({"security": security}).effective_port == port
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"timezone": "Europe/Nowhere"}, "no time zone is called 'Europe/Nowhere'"),
+        ({"news_hour": 24}, "operator_mails.news_hour"),
+        ({"locale": "fr"}, "operator_mails.locale"),
+    ],
+)
+def test_operators_are_told_at_an_hour_and_in_a_language_that_there_is(values: dict[str, object], line: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        make("development", operator_mails=values)
+    assert line in str(caught.value)

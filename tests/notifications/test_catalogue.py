@@ -6,6 +6,7 @@ import pytest
 
 from notifications.catalogue import CATALOGUE, TOPIC_WORDS, Audience, MailKind, Topic, optional_topics
 from notifications.composing import composed_kinds, register_composer
+from notifications.operator_mails.composing import composed_operator_kinds
 from tests.support.mails import ROOT
 
 DOCUMENT = ROOT / "docs" / "notifications.md"
@@ -23,7 +24,8 @@ def rows() -> list[str]:
 
 
 def test_every_row_has_a_composer_and_every_composer_a_row() -> None:
-    assert composed_kinds() == set(CATALOGUE)
+    assert composed_kinds() | composed_operator_kinds() == set(CATALOGUE)
+    assert composed_operator_kinds() == {kind for kind, row in CATALOGUE.items() if row.audience is Audience.OPERATOR}
 
 
 def test_a_kind_without_a_row_is_refused_at_start_up() -> None:
@@ -48,6 +50,7 @@ def test_what_guards_or_is_due_can_not_be_switched_off() -> None:
         "appointment_confirmed_practice", "appointment_moved_practice", "appointment_cancelled_practice",
         "appointment_series_practice", "group_session_moved_practice", "group_session_cancelled_practice",
         "refund_settled_practice",
+        "operator_news", "operator_alarm",
     }  # fmt: skip
 
 

@@ -10,18 +10,18 @@ from todoenbalance.operators.models import Operator
 from todoenbalance.operators.service import start_session
 
 
-async def make_operator(runtime: Runtime) -> SignedIn:
+async def make_operator(runtime: Runtime, email: str | None = None, **fields: object) -> SignedIn:
     """An operator, signed in."""
-    email = f"operator-{secrets.token_hex(4)}@example.com"
+    email = email or f"operator-{secrets.token_hex(4)}@example.com"
+    names = {"first_name": "Olaf", "last_name": "Operador"}
     async with runtime.database.platform() as session:
         operator = Operator(
             id=new_id(),
             email=email,
             hashed_password=await hashed_password(),
-            first_name="Olaf",
-            last_name="Operador",
             is_active=True,
             created_at=clock.now(),
+            **(names | fields),
         )
         session.add(operator)
         await session.flush()  # the sign-in refers to it

@@ -54,6 +54,7 @@ class PracticePool:
     database: str
     _idle: dict[Kind, list[_Pooled]] = field(default_factory=dict)
     _taken: list[tuple[Kind, _Pooled]] | None = None
+    _keeper: psycopg.Connection | None = None
 
     def begin_test(self) -> None:
         """From here on what is taken is lent to one test."""
@@ -64,6 +65,20 @@ class PracticePool:
         for kind, pooled in self._taken or []:
             self._idle.setdefault(kind, []).append(pooled)
         self._taken = None
+
+    def forget_operators(self) -> None:
+        """Those of one test are none of the next: what one is told of the others would be queued for all of them."""
+        with contextlib.suppress(psycopg.Error):  # one that is locked stays
+            if self._keeper is None:
+                self._keeper = psycopg.connect(self.url, autocommit=True)
+                self._keeper.execute("SET lock_timeout = '2s'")
+            self._keeper.execute("DELETE FROM platform.operators")
+            self._keeper.execute("DELETE FROM platform.outbox WHERE topic = 'operator_mail.send'")
+
+    def close(self) -> None:
+        """At the end."""
+        if self._keeper is not None:
+            self._keeper.close()
 
     def take(self, kind: Kind) -> TenantContext | None:
         """A practice as on its first day, or None if none is free."""

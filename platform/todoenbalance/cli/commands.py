@@ -120,6 +120,9 @@ def operator_create(
     email: Annotated[str, typer.Option(help="What the operator signs in with.")],
     first_name: Annotated[str, typer.Option()] = "",
     last_name: Annotated[str, typer.Option()] = "",
+    locale: Annotated[
+        str | None, typer.Option(help="es or en, for their mails.  [default: the deployment's]", show_default=False)
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input, not the terminal.")
     ] = False,
@@ -132,6 +135,7 @@ def operator_create(
         email=email,
         first_name=first_name,
         last_name=last_name,
+        locale=locale,
         password_stdin=password_stdin,
         as_json=as_json,
     )
@@ -160,6 +164,26 @@ def operator_reset_second_factor(
     from todoenbalance.cli.operators import reset_second_factor
 
     reset_second_factor(email=email, as_json=as_json)
+
+
+@operator_app.command("disable")
+def operator_disable(
+    email: Annotated[str, typer.Option(help="Who is to have no access any more.")], as_json: AsJson = False
+) -> None:
+    """Take an operator's access away and sign them out everywhere; the others are told by mail."""
+    from todoenbalance.cli.operators import disable
+
+    disable(email=email, as_json=as_json)
+
+
+@operator_app.command("enable")
+def operator_enable(
+    email: Annotated[str, typer.Option(help="Who is to have access again.")], as_json: AsJson = False
+) -> None:
+    """Give a disabled operator access again; the others are told by mail."""
+    from todoenbalance.cli.operators import enable
+
+    enable(email=email, as_json=as_json)
 
 
 @tenant_app.command("create")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator, model_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from todoenbalance.kit.mail_domain_settings import MailDomainSettings
+from todoenbalance.kit.operator_mail_settings import OperatorMailSettings
 from todoenbalance.kit.text_settings import TextSettings
 
 
@@ -336,6 +337,7 @@ class Settings(BaseSettings):
     outbox: OutboxSettings = OutboxSettings()
     sandbox: SandboxSettings = SandboxSettings()
     mail: MailSettings = MailSettings()
+    operator_mails: OperatorMailSettings = OperatorMailSettings()
     texts: TextSettings = TextSettings()
     platform_fees: PlatformFeeSettings = PlatformFeeSettings()
     documents: DocumentSettings = DocumentSettings()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import exists, func, or_
 
 from billing.platform_fees.models import PlatformEvent
+from notifications.operator_mails.models import OperatorMail
 from tenants.social.models import OAuthFlow
 from todoenbalance.kit.database import Database
 from todoenbalance.kit.retention import BATCH, MOST_BATCHES, Retention, delete_batch
@@ -14,6 +15,7 @@ from todoenbalance.operators.models import (
     OperatorSignIn,
     OperatorSignInAttempt,
 )
+from todoenbalance.operators.waiting.models import BooksDisagreeing
 
 DAY = timedelta(days=1)
 
@@ -50,6 +52,18 @@ PLATFORM_RULES: tuple[Retention, ...] = (
         "which webhooks of the platform's own account came",
         timedelta(days=90),
         lambda before: PlatformEvent.received_at < before,
+    ),
+    Retention(
+        OperatorMail,
+        "the log of mails to operators",
+        timedelta(days=365),
+        lambda before: OperatorMail.created_at < before,
+    ),
+    Retention(
+        BooksDisagreeing,
+        "practices whose books disagreed with a provider's, after they were last found so",
+        timedelta(days=7),
+        lambda before: BooksDisagreeing.seen_at < before,
     ),
     Retention(
         OperatorRefreshToken,

@@ -15,7 +15,10 @@ from todoenbalance.kit.security.sign_ins import RefreshTokenColumns, SignInColum
 
 
 class Operator(PlatformBase):
-    """Someone who runs the platform. Never a client or member of staff of a practice."""
+    """Someone who runs the platform. Never a client or member of staff of a practice.
+
+    ``locale``: of their mails, None for the deployment's. ``wants_news``: of what waits for operators.
+    """
 
     __tablename__ = "operators"
     __table_args__ = (Index("uq_operators_email", text("lower(email)"), unique=True),)
@@ -26,6 +29,8 @@ class Operator(PlatformBase):
     first_name: Mapped[str] = mapped_column(String(100), server_default=text("''"))
     last_name: Mapped[str] = mapped_column(String(100), server_default=text("''"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    locale: Mapped[str | None] = mapped_column(String(10))
+    wants_news: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 

@@ -10,6 +10,8 @@ from todoenbalance.kit.security.strength import check_strength
 from todoenbalance.kit.security.tokens import TokenSigner
 from todoenbalance.kit.settings import Settings
 from todoenbalance.operators import service
+from todoenbalance.operators.mails.announcing import tell_operator
+from todoenbalance.operators.mails.kinds import OPERATOR_PASSWORD_CHANGED, OPERATOR_PASSWORD_RESET
 from todoenbalance.operators.models import Operator, OperatorSignInAttempt
 from todoenbalance.operators.repository import OperatorRepository
 from todoenbalance.operators.service import SignedInOperator
@@ -40,6 +42,7 @@ async def change_password(
     reason = EndReason.PASSWORD_CHANGED
     await service.end_all_sessions(session, auth, locked.id, reason, besides=found.sign_in.id)
     service.record(session, locked.id, "operator.password_changed", request_id=request_id)
+    await tell_operator(session, OPERATOR_PASSWORD_CHANGED, locked.id)
 
 
 async def reset_password(session: PlatformSession, settings: Settings, email: str, password: str) -> Operator:
@@ -61,6 +64,7 @@ async def reset_password(session: PlatformSession, settings: Settings, email: st
     lockout = Lockout(session, OperatorSignInAttempt, settings.auth.lockout, TokenSigner(settings.signing_keys))
     await lockout.clear(service.password_subject(operator.email))
     service.record(session, None, "operator.password_reset", email=operator.email)
+    await tell_operator(session, OPERATOR_PASSWORD_RESET, operator.id)
     return operator
 
 

@@ -36,6 +36,20 @@ class OperatorRepository:
         statement = select(Operator).where(func.lower(Operator.email) == email.lower())
         return (await self._session.scalars(statement)).one_or_none()
 
+    async def list_ids(self, *, besides: UUID | None = None, only_news_readers: bool = False) -> list[UUID]:
+        """The operators there are, ``besides`` one, or only those who want to hear what waits."""
+        statement = select(Operator.id).where(Operator.is_active).order_by(Operator.id)
+        if besides is not None:
+            statement = statement.where(Operator.id != besides)
+        if only_news_readers:
+            statement = statement.where(Operator.wants_news)
+        return list((await self._session.scalars(statement)).all())
+
+    async def list_user_agents(self, operator_id: UUID) -> list[str]:
+        """What the browsers of an operator's kept sign-ins called themselves."""
+        statement = select(OperatorSignIn.user_agent).where(OperatorSignIn.account_id == operator_id).distinct()
+        return list((await self._session.scalars(statement)).all())
+
     async def find_signed_in(
         self, operator_id: UUID, sign_in_id: UUID | None, idle: timedelta
     ) -> tuple[Operator, OperatorSignIn] | None:

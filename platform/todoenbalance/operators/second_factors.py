@@ -14,6 +14,8 @@ from todoenbalance.kit.security.owners import FactorOwner, RelyingParty
 from todoenbalance.kit.security.second_factors import FactorTables, SecondFactors
 from todoenbalance.kit.security.sign_ins import EndReason, SignInColumns, SignInMethod
 from todoenbalance.operators import service
+from todoenbalance.operators.mails.announcing import tell_operator
+from todoenbalance.operators.mails.kinds import FACTOR_KINDS
 from todoenbalance.operators.models import (
     Operator,
     OperatorOneTimeToken,
@@ -97,15 +99,14 @@ class OperatorMultiFactor(MultiFactor[Operator]):
         service.record(self.session, account.id, action, request_id=self.request_id, **detail)
 
     async def announce(self, account: Operator, news: FactorNews) -> None:
-        # The platform has no mailbox of its own; whoever watches the log is told.
+        await tell_operator(self.session, FACTOR_KINDS[news], account.id)
         _log.warning("operator_second_factor", operator_id=str(account.id), news=news.value)
 
     def lockout(self) -> Lockout:
         return service.lockout_of(self.session, self.runtime)
 
     async def on_locked(self, account: Operator) -> None:
-        self.record(account, "operator.locked_out")
-        _log.warning("operator_locked_out", operator_id=str(account.id))
+        await service.announce_lock(self.session, account.id, self.request_id)
 
 
 async def reset_operator(session: PlatformSession, runtime: Runtime, email: str) -> Operator:

@@ -15,7 +15,7 @@ from todoenbalance.kit.errors import NotFoundError, ProblemError
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device
+from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device, is_new
 from todoenbalance.kit.security.lockout import Lockout
 from todoenbalance.kit.security.passwords import MIN_LENGTH, hash_password, verify_password
 from todoenbalance.kit.security.sign_ins import (
@@ -29,6 +29,8 @@ from todoenbalance.kit.security.sign_ins import (
 from todoenbalance.kit.security.strength import DEFAULT_RULES, check_strength
 from todoenbalance.kit.security.tokens import InvalidTokenError, TokenSigner
 from todoenbalance.kit.settings import AuthSettings, PasswordSettings, Settings
+from todoenbalance.operators.mails.announcing import tell_operator, tell_other_operators
+from todoenbalance.operators.mails.kinds import OPERATOR_CREATED, OPERATOR_LOCKED_OUT, OPERATOR_NEW_DEVICE
 from todoenbalance.operators.models import (
     AuditEntry,
     Operator,
@@ -87,9 +89,13 @@ async def create_operator(
     password: str,
     first_name: str = "",
     last_name: str = "",
+    locale: str | None = None,
     rules: PasswordSettings = DEFAULT_RULES,
 ) -> Operator:
-    """A new operator. Raises :class:`EmailTakenError`, :class:`PasswordTooShortError`, ``WeakPasswordError``."""
+    """A new operator; the others are told.
+
+    Raises :class:`EmailTakenError`, :class:`PasswordTooShortError`, ``WeakPasswordError``.
+    """
     await check_new_password(password, rules, email, first_name, last_name)
     operators = OperatorRepository(session)
     if await operators.find_by_email(email) is not None:
@@ -101,10 +107,12 @@ async def create_operator(
         first_name=first_name,
         last_name=last_name,
         is_active=True,
+        locale=locale,
         created_at=clock.now(),
     )
     operators.add(operator)
     record(session, operator.id, "operator.created")
+    await tell_other_operators(session, OPERATOR_CREATED, operator.id)
     return operator
 
 
@@ -138,13 +146,19 @@ async def authenticate(session: PlatformSession, runtime: Runtime, email: str, p
     operator = await operators.lock(found.id) if found and right else None
     if operator is None or not operator.is_active or operator.hashed_password != hashed:
         if await lockout.failed(subject) and found:
-            record(session, found.id, "operator.locked_out")
-            _log.warning("operator_locked_out", operator_id=str(found.id))
+            await announce_lock(session, found.id)
         raise InvalidCredentialsError
     await lockout.succeeded(subject)
     if upgraded:
         operator.hashed_password = upgraded
     return operator
+
+
+async def announce_lock(session: PlatformSession, operator_id: UUID, request_id: str | None = None) -> None:
+    """Too many wrong passwords or codes in a row: record it, and have the operator told."""
+    record(session, operator_id, "operator.locked_out", request_id=request_id)
+    await tell_operator(session, OPERATOR_LOCKED_OUT, operator_id)
+    _log.warning("operator_locked_out", operator_id=str(operator_id))
 
 
 def session_limits(auth: AuthSettings) -> SessionLimits:
@@ -172,10 +186,13 @@ async def start_session(
     device: Device = UNKNOWN_DEVICE,
     has_second_factor: bool = False,
 ) -> OperatorTokens:
-    """Sign an authenticated operator in, under their row's lock."""
+    """Sign an authenticated operator in, under their row's lock. They are told of a browser not used before."""
+    known = await OperatorRepository(session).list_user_agents(operator.id)
     started = await _sign_ins(session, auth).start(
         method, device, has_second_factor=has_second_factor, account_id=operator.id
     )
+    if is_new(device, known):
+        await tell_operator(session, OPERATOR_NEW_DEVICE, operator.id, str(started.sign_in.id))
     return _pair(signer, auth, started)
 
 

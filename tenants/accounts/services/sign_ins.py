@@ -14,7 +14,7 @@ from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
-from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device, describe_user_agent
+from todoenbalance.kit.security.devices import UNKNOWN_DEVICE, Device, is_new
 from todoenbalance.kit.security.passwords import verify_password
 from todoenbalance.kit.security.sign_ins import (
     EndReason,
@@ -165,14 +165,13 @@ async def start_session(
 ) -> TokenPair:
     """Sign an authenticated account in, under its row's lock: an access token and the first refresh token.
 
-    With a browser that they have not used before, its owner is told; not of the very first that is named. One that
-    keeps to itself what it is counts as one that is not known, or a stranger would only have to say nothing.
+    With a browser that they have not used before, its owner is told.
     """
     known = await AccountRepository(session).list_user_agents(kind, account_id)
     started = await _sign_ins(session, auth, kind).start(
         method, device, has_second_factor=has_second_factor, account_kind=kind, account_id=account_id
     )
-    if any(known) and describe_user_agent(device.user_agent) not in {describe_user_agent(one) for one in known}:
+    if is_new(device, known):
         payload = {"account_kind": str(kind), "account_id": str(account_id), "session_id": str(started.sign_in.id)}
         await publish(session, NEW_DEVICE, payload)
     return _pair(session.tenant, signer, auth, kind, started)

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import delete, select, update
 
-from notifications.models import EmailLog, EmailStatus, MailboxMessage
+from notifications.models import EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.services.booking import book_appointment
@@ -79,7 +79,7 @@ class Letter:
     kind: str
     role: str
     language: str
-    mail: MailboxMessage
+    mail: MailboxMessage | PlatformMailboxMessage
 
     @property
     def name(self) -> str:

@@ -24,6 +24,7 @@ class OutboxEvent(PlatformBase):
     __table_args__ = (
         Index("ix_outbox_due", "run_at", postgresql_where=text("parked_at IS NULL")),
         Index("ix_outbox_tenant", "tenant"),
+        Index("ix_outbox_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -1,5 +1,6 @@
 """Where a request came from, as far as it tells: shown in the list of sign-ins, so that a stranger's is noticed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 _AGENT_LIMIT = 200
@@ -53,3 +54,18 @@ def describe_user_agent(user_agent: str) -> str:
         return user_agent
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     return f"{browser}, {system}" if system else browser
+
+
+def describe_browser(user_agent: str) -> str | None:
+    """The same for mails: None for a program's own word, which may be anybody's text."""
+    described = describe_user_agent(user_agent)
+    return described if described != user_agent else None
+
+
+def is_new(device: Device, known_agents: Collection[str]) -> bool:
+    """Whether an account is used with a browser that it was not used with before, its very first aside.
+
+    One that keeps to itself what it is counts as one that is not known, or a stranger would only have to say nothing.
+    """
+    known = {describe_user_agent(one) for one in known_agents}
+    return any(known_agents) and describe_user_agent(device.user_agent) not in known

@@ -30,6 +30,7 @@ from todoenbalance.operators.console.page import (
     visitor_page,
 )
 from todoenbalance.operators.console.plans import router as plan_pages
+from todoenbalance.operators.console.waiting import router as waiting_pages
 from todoenbalance.operators.console.webhooks import router as webhooks_router
 from todoenbalance.operators.password_endpoints import OperatorPasswordChange
 from todoenbalance.operators.schemas import Reason, TenantIn
@@ -233,5 +234,6 @@ async def _decide(page: OperatorPage, tenant_id: UUID, *, is_suspension: bool) -
 
 router.include_router(plan_pages)
 router.include_router(webhooks_router)
+router.include_router(waiting_pages)
 for part in SECURITY:
     router.include_router(part)
