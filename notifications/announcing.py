@@ -36,6 +36,7 @@ async def announce(
                 "recipient_kind": recipient.kind,
                 "recipient_id": recipient.id,
                 "return_to": return_to,
+                **({"watching": True} if recipient.is_watching else {}),
             },
             run_at=run_at,
         )

@@ -16,6 +16,7 @@ from notifications.quiet_hours import QuietHours
 from notifications.recipients import Reader
 from notifications.repository import EmailLogRepository
 from notifications.tracking.service import is_suppressed
+from notifications.watching import is_wanted, may_hear
 from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -25,6 +26,8 @@ SUPPRESSED = "suppressed"
 """Why a mail was left out: mail to this address bounced, or its reader complained."""
 SWITCHED_OFF = "switched off"
 """The reader does not want mails of this topic."""
+NOT_THEIRS = "not theirs to see"
+"""It is about others, and the member of staff may not see that any more."""
 TOO_MANY_TODAY = "too many today"
 """The reader has had as many optional mails today as the practice sends at most."""
 TOO_MANY_LATELY = "too many lately"
@@ -47,6 +50,10 @@ async def find_refusal(session: TenantSession, row: MailKind, reader: Reader) ->
     is_essential = row.is_essential or row.on_strangers_request
     if not is_essential and await is_suppressed(session, reader.address):
         return SUPPRESSED
+    if reader.recipient.is_watching:
+        if not await may_hear(session, row, reader):
+            return NOT_THEIRS
+        return None if await is_wanted(session, row, reader) else SWITCHED_OFF
     account = account_of(reader)
     if row.is_optional and account is not None and await is_switched_off(session, account, row.topic):
         return SWITCHED_OFF

@@ -20,7 +20,7 @@ from notifications.keys import MailKey
 from notifications.mail_tasks.service import note_failure
 from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailPort, MailRejectedError, MailUnavailableError
-from notifications.recipients import Reader, Recipient, RecipientKind, find_reader
+from notifications.recipients import Reader, Recipient, find_reader
 from notifications.repository import EmailLogRepository, MailFilter
 from notifications.retrying import wait_after
 from notifications.rules import (
@@ -130,7 +130,7 @@ async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, 
     Raises :class:`RetryLaterError` in its reader's quiet hours; nothing is recorded then.
     """
     row, version, subject_id = row_of(payload["kind"]), payload["version"], UUID(payload["subject_id"])
-    recipient = Recipient(RecipientKind(payload["recipient_kind"]), payload["recipient_id"])
+    recipient = Recipient.of(payload)
     again = payload.get("again", 0)
     log = await EmailLogRepository(session).lock(
         str(MailKey(row.kind, subject_id, version, recipient, again)),

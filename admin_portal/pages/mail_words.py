@@ -10,7 +10,7 @@ from notifications.catalogue import CATALOGUE
 from notifications.formats import When, describe, language_of
 from notifications.keys import client_of
 from notifications.models import Delivery, EmailLog, EmailStatus
-from notifications.rules import SUPPRESSED, SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY
+from notifications.rules import NOT_THEIRS, SUPPRESSED, SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY
 from notifications.tracking.models import EmailEvent, EventKind
 from notifications.tracking.service import list_events
 from tenants.accounts.names import name_of
@@ -39,6 +39,7 @@ DELIVERY_WORDS: Final = {
 SKIP_WORDS: Final = {
     SUPPRESSED: _("Mail to this address came back before, or its reader complained."),
     SWITCHED_OFF: _("Its reader does not want mails of this kind."),
+    NOT_THEIRS: _("It was about others, and its reader may not see that any more."),
     TOO_MANY_TODAY: _("Its reader had as many mails that day as the practice sends at most."),
     TOO_MANY_LATELY: _("It was asked for too often within a short time."),
     "no longer true": _("What it was to say was not so any more."),

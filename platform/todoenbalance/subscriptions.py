@@ -42,6 +42,7 @@ from notifications.account_mails import register_account_mails
 from notifications.digests.service import register_digest_mail
 from notifications.events import MAIL_SUPPRESSION_LIFTED, NOTIFICATION_SEND
 from notifications.mail_tasks import service as mail_tasks
+from notifications.mail_tasks.mails import register_task_mails
 from notifications.overrides.account_variables import register_account_variables
 from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
@@ -56,8 +57,8 @@ from notifications.texting.personal_data import TextData
 from notifications.texting.retention import TEXT_CONSENTS, TEXT_LOG
 from notifications.texting.service import send_text
 from notifications.tracking.lifting import clear_provider_lists
+from scheduling.appointments import changed_mails, fee_mails, request_mails, series_mails, visit_mails, visit_texts
 from scheduling.appointments import events as appointments
-from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails, visit_texts
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
@@ -130,6 +131,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.TIME_FREED: [waitlist.on_time_freed],
     WAITLIST_SWEEP: [waitlist.sweep],
     appointments.APPOINTMENT_MOVED: [appointment_mails.on_appointment_moved],
+    appointments.APPOINTMENT_CHANGED: [changed_mails.on_appointment_changed],
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
     appointments.APPOINTMENT_FEE_OWED: [no_show_fee_charge.on_fee_owed],
@@ -210,6 +212,7 @@ def register_composers() -> None:
     social_mails.register_social_mails()
     register_digest_mail()
     appointment_mails.register_appointment_mails()
+    changed_mails.register_changed_mail()
     request_mails.register_request_mails()
     fee_mails.register_fee_mails()
     series_mails.register_series_mails()
@@ -232,6 +235,7 @@ def register_composers() -> None:
     register_billing_variables()
     register_external_calendar_mails()
     register_text_mails()
+    register_task_mails()
 
 
 def register_payable_kinds() -> None:
