@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from notifications.assembling import account_of
 from notifications.catalogue import CAPPED_KINDS, MailKind
-from notifications.models import EmailLog
+from notifications.models import QUIET_HOURS, EmailLog
 from notifications.preferences.service import is_switched_off
-from notifications.quiet_hours import QuietHours
+from notifications.quiet_hours import quiet_until
 from notifications.recipients import Reader
 from notifications.repository import EmailLogRepository
 from notifications.tracking.service import is_suppressed
@@ -34,6 +34,14 @@ TOO_MANY_LATELY = "too many lately"
 """Somebody keeps asking for this mail to be sent."""
 NUISANCE_WINDOW, NUISANCE_LIMIT = timedelta(minutes=15), 3
 """Of the mails that anybody can have sent to somebody's address, so many of a kind go out in that time."""
+
+
+class QuietHoursError(RetryLaterError):
+    """It is night where the reader is; ``ends`` says until when."""
+
+    def __init__(self, ends: datetime, delay_seconds: float) -> None:
+        super().__init__(QUIET_HOURS, delay_seconds)
+        self.ends = ends
 
 
 async def is_nuisance(session: TenantSession, row: MailKind, log: EmailLog) -> bool:
@@ -65,18 +73,16 @@ def wait_for_the_morning(
 ) -> None:
     """Leave the reader alone in the quiet hours of their own zone, unless the mail would then be of no use.
 
-    Raises :class:`RetryLaterError` with the time until they end; the caller's transaction is rolled back, and the
+    Raises :class:`QuietHoursError` with the time until they end; the caller's transaction is rolled back, and the
     mail is composed anew then.
     """
     if not row.can_wait:
         return
-    if practice.quiet_from is None or practice.quiet_until is None:
-        return
     now = clock.now()
-    ends = QuietHours(practice.quiet_from, practice.quiet_until).end_of(now, reader.timezone)
+    ends = quiet_until(practice, now, reader.timezone)
     if ends is None or (useful_until is not None and useful_until < ends):
         return
-    raise RetryLaterError("quiet hours", (ends - now).total_seconds())
+    raise QuietHoursError(ends, (ends - now).total_seconds())
 
 
 async def is_over_daily_limit(

@@ -46,6 +46,7 @@ from notifications.mail_tasks.mails import register_task_mails
 from notifications.overrides.account_variables import register_account_variables
 from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
+from notifications.recipients import register_staff_zone
 from notifications.retention import MAIL_BODIES, MAIL_LOG, MAIL_SUPPRESSIONS, MAIL_TASKS
 from notifications.sender.checking import check_mail_sender
 from notifications.sender.events import MAIL_SENDER_CHECK
@@ -63,6 +64,7 @@ from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.catalogue import events as catalogue
+from scheduling.catalogue.service import find_zone_of_staff
 from scheduling.checkout import no_show_fee_charge
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
@@ -205,6 +207,7 @@ PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
 
 def register_composers() -> None:
     """Let the features tell notifications how to write their mails, and invoices what was paid for. Safe to repeat."""
+    register_staff_zone(find_zone_of_staff)
     register_account_mails()
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
