@@ -104,7 +104,8 @@ async def test_what_waits_is_shown_with_until_when_and_names_nobody_after_an_era
     assert (await api.get("/api/v1/admin/email-logs", params={"problems_only": True})).json()["items"] == []
     async with runtime.database.tenant(practice) as session:
         await erase_client(session, runtime.vault, client.id, requested_by="staff")
-    await run_due_events(runtime, practice)
+    with clock.at(announced_at):
+        await run_due_events(runtime, practice)
     shown = await reception.get("/admin/sent-mails")
     assert "Carla" not in shown.text
     assert client.email not in shown.text

@@ -106,7 +106,8 @@ async def waive_no_show_fee(session: TenantSession, appointment_id: UUID, reason
 async def set_meeting_url(
     session: TenantSession, appointment_id: UUID, url: str | None, *, actor: Actor | None = None
 ) -> Appointment:
-    """Where an online appointment takes place; its client is told.
+    """Where an online appointment takes place; its client is told. Without an ``actor`` it is part of the booking, in
+    the same transaction, whose mail says it.
 
     Raises :class:`NotFoundError`, and :class:`InvalidInputError` for a seat, whose address is its session's.
     """
@@ -116,8 +117,9 @@ async def set_meeting_url(
     if appointment.meeting_url == url:
         return appointment
     appointment.meeting_url = url
-    if actor is not None:
-        record_change(session, appointment.id, ChangeKind.MEETING, actor)
+    if actor is None:
+        return appointment
+    record_change(session, appointment.id, ChangeKind.MEETING, actor)
     if appointment.location_kind == "online":  # elsewhere nobody is shown a link
         await announce_place(session, appointment)
     return appointment

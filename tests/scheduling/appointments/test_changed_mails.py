@@ -165,6 +165,23 @@ async def test_a_confirmation_that_was_late_says_it_and_there_is_no_second_mail(
     ]
 
 
+async def test_a_link_that_comes_with_the_booking_is_said_by_the_confirmation(house: House) -> None:
+    with clock.at(at(1, 10)):
+        async with house.runtime.database.tenant(house.tenant) as session:
+            made = await book_appointment(
+                session,
+                client_id=house.client.id,
+                service_id=house.offer.service_id,
+                starts_at=at(8, 9).astimezone(UTC),
+            )
+            await set_meeting_url(session, made.id, FIRST)
+        await house.run()
+        assert FIRST in (await house.last()).text
+    with clock.at(at(1, 11)):
+        await house.run()
+    assert await house.statuses() == []
+
+
 async def test_a_link_of_a_visit_at_the_practice_is_no_news(runtime: Runtime, practice: TenantContext) -> None:
     offer = await make_offer(runtime, practice, location_kinds=["practice"])
     house = House(runtime, practice, offer, await make_client(runtime, practice))
