@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -87,7 +88,8 @@ class EmailLogRepository:
     ) -> None:
         """Make the rows that are not there yet, of mails that are queued (for ``not_before``).
 
-        In the order of their keys, so that two who announce the same do not wait for each other.
+        They are numbered as they are given, and made in the order of their keys, so that two who announce the same do
+        not wait for each other.
         """
         now = clock.now()
         rows = [
@@ -103,9 +105,10 @@ class EmailLogRepository:
                 "announced_at": now,
                 "not_before": not_before if not_before is not None and not_before > now else None,
             }
-            for key in sorted(set(dedupe_keys))
+            for key in dict.fromkeys(dedupe_keys)
         ]
         if rows:
+            rows.sort(key=itemgetter("dedupe_key"))
             statement = insert(EmailLog).values(rows).on_conflict_do_nothing(index_elements=[EmailLog.dedupe_key])
             await self._session.execute(statement)
 
