@@ -46,6 +46,10 @@ class EmailEventRead(BaseModel):
 class EmailLogRead(BaseModel):
     """One message to one recipient, and how far it got.
 
+    `status`: `queued` (since `announced_at`; `not_before`: until when it waits, `failure` of `quiet hours`: for the end
+    of its reader's night), `sending`, `held` for a digest, `sent`, `skipped`, `failed`. `created_at`: when sending it
+    was begun, or `announced_at` until then. What is queued has neither address nor subject yet.
+
     `delivery` is what became of it after it was sent, as far as the provider told: `deferred`, `dropped`, `delivered`,
     `bounced` or `complained`; `events` is its timeline after `created_at` and `sent_at`. A `failure` of `suppressed`:
     it was left out because mail to this address bounced, or its reader complained.
@@ -62,6 +66,8 @@ class EmailLogRead(BaseModel):
     status: str
     attempts: int
     failure: str | None
+    announced_at: datetime | None
+    not_before: datetime | None
     created_at: datetime
     sent_at: datetime | None
     delivery: str | None
@@ -128,7 +134,11 @@ async def describe_logs(session: TenantSession, rows: Sequence[EmailLog]) -> lis
     events = await list_events(session, [row.id for row in rows])
     return [
         EmailLogRead.model_validate(row).model_copy(
-            update={"events": [EmailEventRead.model_validate(event) for event in events.get(row.id, ())]}
+            update={
+                "status": "queued" if row.is_queued else row.status,
+                "announced_at": row.announced_at or row.created_at,
+                "events": [EmailEventRead.model_validate(event) for event in events.get(row.id, ())],
+            }
         )
         for row in rows
     ]
@@ -142,11 +152,15 @@ async def read_email_logs(
     client_id: UUID | None = None,
     subject_id: UUID | None = None,
     problems_only: bool = False,
+    waiting_only: bool = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EmailLogRead]:
-    """What the practice mailed, newest first; `problems_only`: what did not go or did not arrive."""
-    wanted = MailFilter(kind, {client_id} if client_id else None, subject_id, problems_only)
+    """What the practice mailed, newest first.
+
+    `problems_only`: what did not go or did not arrive; `waiting_only`: what is still to go.
+    """
+    wanted = MailFilter(kind, {client_id} if client_id else None, subject_id, problems_only, waiting_only)
     rows, next_cursor = await list_email_logs(session, wanted, limit=limit, cursor=cursor)
     return Page(items=await describe_logs(session, rows), next_cursor=next_cursor)
 

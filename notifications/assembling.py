@@ -14,6 +14,7 @@ from notifications.preferences.service import Account
 from notifications.recipients import Reader, RecipientKind
 from notifications.rendering import Rendered
 from notifications.sender.identity import Sender, find_sender
+from notifications.watching import topic_to_end
 from tenants.accounts.models import AccountKind
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime
@@ -29,10 +30,10 @@ def account_of(reader: Reader) -> Account | None:
 
 def find_preferences_url(session: TenantSession, runtime: Runtime, row: MailKind, reader: Reader) -> str | None:
     """Where the reader may switch mails of this kind off; None if nobody may, or the address has no account."""
-    account = account_of(reader)
-    if account is None or not row.is_optional:
+    account, topic = account_of(reader), topic_to_end(row, reader)
+    if account is None or topic is None:
         return None
-    return preferences_url(runtime, session.tenant, account, row.topic)
+    return preferences_url(runtime, session.tenant, account, topic)
 
 
 async def render(

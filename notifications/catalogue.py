@@ -15,7 +15,8 @@ from typing import Final
 
 
 class Audience(StrEnum):
-    """Who is told. ``practice``: the practitioner concerned, the owners and the practice's contact address.
+    """Who is told. ``practice``: whom it concerns, whoever wants to hear of it and may (``notifications.watching``), and
+    the practice's contact address.
 
     ``address``: one that belongs to no account (yet, or any more). ``operator``: the platform's own people.
     """
@@ -29,9 +30,16 @@ class Audience(StrEnum):
 
 
 class Topic(StrEnum):
-    """What readers see as one thing that they may want or not. Part of links in mails: names stay."""
+    """What readers see as one thing that they may want or not. Part of links in mails: names stay.
+
+    From ``all_bookings`` to ``unreached``: what staff hear of although it is not about themselves.
+    """
 
     BOOKINGS = "bookings"
+    ALL_BOOKINGS = "all_bookings"
+    REQUESTS = "requests"
+    MONEY_TROUBLE = "money_trouble"
+    UNREACHED = "unreached"
     REMINDERS = "reminders"
     FOLLOW_UPS = "follow_ups"
     WAITLIST = "waitlist"
@@ -55,6 +63,10 @@ TEXT_CHANNELS: Final = (Channel.SMS, Channel.WHATSAPP)
 TOPIC_WORDS: Final[Mapping[Topic, Mapping[str, str]]] = MappingProxyType(
     {
         Topic.BOOKINGS: {"es": "Citas", "en": "Appointments"},
+        Topic.ALL_BOOKINGS: {"es": "Citas de toda la consulta", "en": "Appointments of the whole practice"},
+        Topic.REQUESTS: {"es": "Solicitudes por responder", "en": "Requests to be answered"},
+        Topic.MONEY_TROUBLE: {"es": "Devoluciones fallidas y disputas", "en": "Failed refunds and disputes"},
+        Topic.UNREACHED: {"es": "Clientes a quienes no llega el correo", "en": "Clients whom mail does not reach"},
         Topic.REMINDERS: {"es": "Recordatorios", "en": "Reminders"},
         Topic.FOLLOW_UPS: {"es": "Seguimiento después de la visita", "en": "Follow-up after a visit"},
         Topic.WAITLIST: {"es": "Lista de espera", "en": "Waiting list"},
@@ -76,6 +88,7 @@ class MailKind:
     ``can_wait``: until the end of quiet hours. ``in_digest``: staff may have it once a day. ``on_strangers_request``:
     anybody who knows an address can cause it, so its number is limited. ``is_essential``: it guards an account, so it
     is tried even at an address that mail bounced from or that complained, as are all on a stranger's request.
+    ``watch``: the topic by which staff hear of it whom it does not concern; those of ``topic`` are the others'.
     """
 
     kind: str
@@ -90,6 +103,7 @@ class MailKind:
     on_strangers_request: bool = False
     is_essential: bool = False
     channels: tuple[Channel, ...] = (Channel.MAIL,)
+    watch: Topic | None = None
 
     def __post_init__(self) -> None:
         """Raises ``ValueError`` for a row that contradicts itself."""
@@ -100,6 +114,8 @@ class MailKind:
             raise ValueError(f"{self.kind}: only what is optional may be left out over the cap")
         if self.in_digest and self.audience not in STAFF_AUDIENCES:
             raise ValueError(f"{self.kind}: the digest is the staff's")
+        if self.watch is not None and self.audience is not Audience.PRACTICE:
+            raise ValueError(f"{self.kind}: only what the practice is told may be watched")
 
     def occasion(self, language: str) -> str:
         """When it is sent, in ``es`` or ``en``."""
@@ -123,11 +139,11 @@ def _news(
     return MailKind(kind, audience, topic, en, es, is_optional=True, can_wait=True, is_capped=True, channels=channels)
 
 
-def _copy(kind: str, en: str, es: str, *, topic: Topic = Topic.BOOKINGS, is_optional: bool = True) -> MailKind:
+def _copy(kind: str, en: str, es: str, *, topic: Topic = Topic.BOOKINGS, watch: Topic = Topic.ALL_BOOKINGS) -> MailKind:
     """What the practice is told of others' doing, and what its pages show anyhow. A busy day is no reason to
     leave one out, so it does not count for the cap; who finds it too much takes the digest."""
     return MailKind(
-        kind, Audience.PRACTICE, topic, en, es, is_optional=is_optional, can_wait=True, in_digest=True
+        kind, Audience.PRACTICE, topic, en, es, is_optional=True, can_wait=True, in_digest=True, watch=watch
     )  # fmt: skip
 
 
@@ -140,6 +156,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     # ---- to clients: bookings
     MailKind("appointment_confirmed", _C, _BOOKINGS, "an appointment was confirmed", "se confirma una cita"),
     MailKind("appointment_moved", _C, _BOOKINGS, "an appointment was moved", "se cambia una cita"),
+    MailKind("appointment_changed", _C, _BOOKINGS, "the place or the link of an appointment was changed", "cambia el lugar o el enlace de una cita"),
     MailKind("appointment_cancelled", _C, _BOOKINGS, "an appointment was cancelled", "se cancela una cita"),
     MailKind("appointment_series", _C, _BOOKINGS, "several dates were booked at once", "se reservan varias fechas a la vez"),
     MailKind("appointment_requested", _C, _BOOKINGS, "a request waits for the practice's answer", "una solicitud espera la respuesta de la consulta"),
@@ -184,19 +201,20 @@ _ROWS: Final[Sequence[MailKind]] = (
     _copy("appointment_moved_practice", "an appointment was moved", "se cambia una cita"),
     _copy("appointment_cancelled_practice", "an appointment was cancelled", "se cancela una cita"),
     _copy("appointment_series_practice", "several dates were booked at once", "se reservan varias fechas a la vez"),
-    MailKind("appointment_requested_practice", _P, _BOOKINGS, "a request waits for an answer", "una solicitud espera respuesta"),
+    MailKind("appointment_requested_practice", _P, _BOOKINGS, "a request waits for an answer", "una solicitud espera respuesta", watch=Topic.REQUESTS),
     MailKind("group_session_planned_practice", _S, _BOOKINGS, "a colleague planned a session for the reader", "otra persona del equipo te planifica una sesión", can_wait=True, in_digest=True),
     _copy("group_session_moved_practice", "a session was moved", "se cambia una sesión"),
     _copy("group_session_cancelled_practice", "a session was cancelled", "se cancela una sesión"),
     MailKind("external_calendar_stale", _P, _BOOKINGS, "a connected calendar could not be read for a while", "un calendario conectado no se puede leer desde hace un rato", can_wait=True),
     MailKind("mail_template_test", _S, _PRACTICE, "the reader sends themselves a test of the practice's own words", "te envías una prueba de un texto propio de la consulta"),
     MailKind("mail_sender_broken", _O, _PRACTICE, "the practice's own sender address does not work any more", "la dirección de envío propia deja de funcionar"),
+    _copy("mail_tasks_practice", "mail does not reach some client, who is to be called", "hay que llamar a alguien a quien no llega el correo", topic=Topic.UNREACHED, watch=Topic.UNREACHED),
     MailKind("staff_digest", _S, _BOOKINGS, "once a day, for those who asked for it", "una vez al día, para quien lo pide"),
     # ---- to the practice: money
-    _copy("refund_settled_practice", "money went back without staff's doing", "se devuelve dinero sin intervención del equipo", topic=_PAYMENTS),
-    MailKind("refund_failed_practice", _P, _PAYMENTS, "money could not be given back", "no se puede devolver dinero"),
-    MailKind("dispute_opened", _P, _PAYMENTS, "a payment is disputed, and there is a deadline", "se disputa un pago y hay un plazo"),
-    MailKind("dispute_closed", _P, _PAYMENTS, "a dispute was decided", "se decide una disputa"),
+    _copy("refund_settled_practice", "money went back without staff's doing", "se devuelve dinero sin intervención del equipo", topic=_PAYMENTS, watch=_PAYMENTS),
+    MailKind("refund_failed_practice", _P, _PAYMENTS, "money could not be given back", "no se puede devolver dinero", watch=Topic.MONEY_TROUBLE),
+    MailKind("dispute_opened", _P, _PAYMENTS, "a payment is disputed, and there is a deadline", "se disputa un pago y hay un plazo", watch=Topic.MONEY_TROUBLE),
+    MailKind("dispute_closed", _P, _PAYMENTS, "a dispute was decided", "se decide una disputa", watch=Topic.MONEY_TROUBLE),
     MailKind("payments_disagree", _O, _PAYMENTS, "our books and the provider's disagree", "nuestros libros y los del proveedor no coinciden"),
     MailKind("payment_account_restricted", _O, _PAYMENTS, "an account for payments does not work any more", "una cuenta de cobro deja de funcionar"),
     MailKind("payment_account_deadline", _O, _PAYMENTS, "an account for payments needs something by a date", "una cuenta de cobro necesita algo antes de una fecha"),
@@ -255,5 +273,6 @@ def kinds_for(*, is_staff: bool) -> list[MailKind]:
 
 def optional_topics(*, is_staff: bool) -> list[Topic]:
     """Those of which staff, or clients, may switch something off."""
-    found = {row.topic for row in kinds_for(is_staff=is_staff) if row.is_optional}
+    rows = kinds_for(is_staff=is_staff)
+    found = {row.topic for row in rows if row.is_optional} | {row.watch for row in rows}
     return [topic for topic in Topic if topic in found]

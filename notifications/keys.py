@@ -56,3 +56,9 @@ def client_of(log: EmailLog) -> UUID | None:
     """The client whom a mail was for, if it was for one."""
     key = MailKey.of(log)
     return key.client_id if key else None
+
+
+def staff_of(log: EmailLog) -> UUID | None:
+    """The member of staff whom a mail was for, if it was for one."""
+    key = MailKey.of(log)
+    return UUID(key.recipient.id) if key and key.recipient.kind is RecipientKind.STAFF else None

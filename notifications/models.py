@@ -12,7 +12,8 @@ from todoenbalance.kit.database import PlatformBase, TenantBase
 
 
 class EmailStatus(StrEnum):
-    """``sending`` is committed before the adapter is called. ``skipped``: it was no longer true, or not wanted.
+    """``sending`` is committed before the adapter is called, and, without an attempt, when a mail is announced: it is
+    queued. ``skipped``: it was no longer true, or not wanted.
 
     ``held``: it waits for its reader's digest.
     """
@@ -22,6 +23,10 @@ class EmailStatus(StrEnum):
     SENT = "sent"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+QUIET_HOURS = "quiet hours"
+"""For what a mail that is queued waits: the end of its reader's night."""
 
 
 class Delivery(StrEnum):
@@ -38,6 +43,9 @@ class EmailLog(TenantBase):
     """One message to one recipient. ``dedupe_key`` (kind, subject, version, recipient) makes it once-only.
 
     The key ends with the recipient's kind and id; of a client or member of staff the id is its last 36 characters.
+    ``announced_at``: when it was queued; ``not_before``: until when it waits, if it does (``failure``: for what);
+    ``created_at``: when it was first taken up, which is what limits go by, or queued as long as it was not. As long as
+    it is queued the line has neither address nor words.
     ``delivery`` and ``delivery_reason`` are what the provider's events come to (``notifications.tracking``).
     """
 
@@ -69,6 +77,13 @@ class EmailLog(TenantBase):
     sent_at: Mapped[datetime | None]
     delivery: Mapped[str | None] = mapped_column(String(20))
     delivery_reason: Mapped[str | None] = mapped_column(String(300))
+    announced_at: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether nobody has tried to send it yet."""
+        return self.status == EmailStatus.SENDING and not self.attempts
 
 
 class _Mailbox:

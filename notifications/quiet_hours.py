@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from tenants.settings.models import PracticeSettings
+
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
@@ -28,6 +30,13 @@ class QuietHours:
             return None
         day = local.date() if now < self.ends else local.date() + timedelta(days=1)
         return next_instant(datetime.combine(day, self.ends), zone, after=instant)
+
+
+def quiet_until(practice: PracticeSettings, instant: datetime, timezone: str) -> datetime | None:
+    """When the practice's quiet hours that it is ``instant`` in, by somebody's own clock, end; None: it is in none."""
+    if practice.quiet_from is None or practice.quiet_until is None:
+        return None
+    return QuietHours(practice.quiet_from, practice.quiet_until).end_of(instant, timezone)
 
 
 def next_instant(naive: datetime, zone: ZoneInfo, *, after: datetime) -> datetime:

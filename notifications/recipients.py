@@ -1,14 +1,15 @@
 """Who a mail is for: named by id in the queue, resolved to an address only when the mail is made."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from tenants.accounts.models import AccountKind, EmailChange
 from tenants.accounts.services.client_accounts import get_client
 from tenants.accounts.services.email_changes import find_change
-from tenants.accounts.services.staff_accounts import get_staff, list_owners
+from tenants.accounts.services.staff_accounts import get_staff
 from tenants.settings.models import PracticeSettings
 from tenants.social.sign_ups import find_address
 from todoenbalance.kit.database import TenantSession
@@ -32,10 +33,20 @@ class RecipientKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Someone to be told, by id: the queue outlives erasure and holds no personal data."""
+    """Someone to be told, by id: the queue outlives erasure and holds no personal data.
+
+    ``is_watching``: a member of staff whom it does not concern, but who hears of it by their role and choice.
+    """
 
     kind: RecipientKind
     id: str
+    is_watching: bool = False
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Self:
+        """As an event names it."""
+        kind = RecipientKind(payload["recipient_kind"])
+        return cls(kind, payload["recipient_id"], is_watching=payload.get("watching", False))
 
     @classmethod
     def client(cls, client_id: UUID) -> Self:
@@ -46,6 +57,11 @@ class Recipient:
     def staff(cls, staff_id: UUID) -> Self:
         """A member of staff."""
         return cls(RecipientKind.STAFF, str(staff_id))
+
+    @classmethod
+    def watching(cls, staff_id: UUID) -> Self:
+        """A member of staff whom it does not concern."""
+        return cls(RecipientKind.STAFF, str(staff_id), is_watching=True)
 
     @classmethod
     def changing_address(cls, change_id: UUID, *, is_new: bool) -> Self:
@@ -65,18 +81,41 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A recipient as of now: where to write, how to greet, in which language and time zone to say it."""
+    """A recipient as of now: where to write, how to greet, in which language and time zone to say it.
+
+    ``role``: a member of staff's.
+    """
 
     recipient: Recipient
     address: str
     first_name: str
     locale: str
     timezone: str
+    role: str | None = None
+
+
+StaffZone = Callable[[TenantSession, UUID], Awaitable[str | None]]
+"""The time zone in which a member of staff works, if it is known."""
+_staff_zones: list[StaffZone] = []
+
+
+def register_staff_zone(find_zone: StaffZone) -> None:
+    """Have ``find_zone`` say by which clock staff live; called at start-up by the feature that knows. Others live by
+    the practice's."""
+    if find_zone not in _staff_zones:
+        _staff_zones.append(find_zone)
+
+
+async def _zone_of(session: TenantSession, staff_id: UUID) -> str:
+    for find_zone in _staff_zones:
+        zone = await find_zone(session, staff_id)
+        if zone is not None:
+            return zone
+    return session.tenant.timezone
 
 
 async def find_reader(session: TenantSession, recipient: Recipient) -> Reader | None:
     """The recipient's address and preferences now, or None if nobody is to be written to any more."""
-    tenant = session.tenant
     if recipient.kind is RecipientKind.ADDRESS:
         return await _find_address(session, recipient)
     try:
@@ -90,7 +129,8 @@ async def find_reader(session: TenantSession, recipient: Recipient) -> Reader | 
         return None
     if not staff.is_active:
         return None
-    return Reader(recipient, staff.email, staff.first_name, staff.locale, tenant.timezone)
+    zone = await _zone_of(session, staff.id)
+    return Reader(recipient, staff.email, staff.first_name, staff.locale, zone, staff.role)
 
 
 async def _find_address(session: TenantSession, recipient: Recipient) -> Reader | None:
@@ -125,19 +165,3 @@ async def find_contact_address(session: TenantSession) -> str | None:
     """The practice's contact address, which is also where answers to its mails go."""
     settings = await session.get(PracticeSettings, 1)
     return settings.contact_email if settings else None
-
-
-async def list_practice_recipients(session: TenantSession, *staff_ids: UUID | None) -> list[Recipient]:
-    """Who hears of something on the practice's side: ``staff_ids`` (None is nobody), owners, contact address.
-
-    Each address once: an owner who is also the practitioner, or whose address is the contact, gets one mail.
-    """
-    candidates = [Recipient.staff(staff_id) for staff_id in staff_ids if staff_id]
-    candidates += [Recipient.staff(owner.id) for owner in await list_owners(session)]
-    candidates.append(Recipient.practice_contact())
-    by_address: dict[str, Recipient] = {}
-    for candidate in candidates:
-        reader = await find_reader(session, candidate)
-        if reader is not None:
-            by_address.setdefault(reader.address.casefold(), candidate)
-    return list(by_address.values())

@@ -1,12 +1,13 @@
 """Every query of notifications."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from notifications.models import Delivery, EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
@@ -17,17 +18,19 @@ from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.pagination import paginate
 
 MAILBOX_LIMIT = 1000
+_IS_QUEUED = and_(EmailLog.status == EmailStatus.SENDING, EmailLog.attempts == 0)
 
 
 @dataclass(frozen=True, slots=True)
 class MailFilter:
     """Which mails are asked for. ``client_ids``: to one of these clients. ``problems_only``: those that did not go, or
-    did not arrive; that a mail was no longer true or not wanted is none."""
+    did not arrive; that a mail was no longer true or not wanted is none. ``waiting_only``: those that are to go yet."""
 
     kind: str | None = None
     client_ids: Collection[UUID] | None = None
     subject_id: UUID | None = None
     problems_only: bool = False
+    waiting_only: bool = False
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a query of :class:`EmailLog`."""
@@ -42,6 +45,8 @@ class MailFilter:
                 func.right(EmailLog.dedupe_key, 36).in_([str(it) for it in self.client_ids]),
                 EmailLog.dedupe_key.like(to_client),
             ]
+        if self.waiting_only:
+            found.append(EmailLog.status.in_((EmailStatus.SENDING, EmailStatus.HELD)))
         if self.problems_only:
             troubled = (Delivery.DEFERRED, Delivery.DROPPED, Delivery.BOUNCED, Delivery.COMPLAINED)
             found.append(
@@ -61,21 +66,56 @@ class EmailLogRepository:
         self._session = session
 
     async def lock(self, dedupe_key: str, *, kind: str, subject_id: UUID, locale: str) -> EmailLog:
-        """The one row of ``dedupe_key``, made if it is not there yet, locked until the transaction ends."""
-        values = {
-            "id": new_id(),
-            "kind": kind,
-            "dedupe_key": dedupe_key,
-            "subject_id": subject_id,
-            "recipient": "",
-            "locale": locale,
-            "status": EmailStatus.SENDING,
-            "created_at": clock.now(),
-        }
-        statement = insert(EmailLog).values(**values).on_conflict_do_nothing(index_elements=[EmailLog.dedupe_key])
-        await self._session.execute(statement)
+        """The one row of ``dedupe_key``, made if it is not there yet, locked until the transaction ends.
+
+        One that was only queued is taken up with that: it is as if made now.
+        """
+        await self.expect([dedupe_key], kind=kind, subject_id=subject_id, locale=locale)
         locked = select(EmailLog).where(EmailLog.dedupe_key == dedupe_key).with_for_update()
-        return (await self._session.scalars(locked)).one()
+        row = (await self._session.scalars(locked)).one()
+        if row.is_queued:
+            row.created_at, row.not_before, row.failure = clock.now(), None, None
+        return row
+
+    async def expect(
+        self,
+        dedupe_keys: Iterable[str],
+        *,
+        kind: str,
+        subject_id: UUID,
+        locale: str,
+        not_before: datetime | None = None,
+    ) -> None:
+        """Make the rows that are not there yet, of mails that are queued (for ``not_before``).
+
+        They are numbered as they are given, and made in the order of their keys, so that two who announce the same do
+        not wait for each other.
+        """
+        now = clock.now()
+        rows = [
+            {
+                "id": new_id(),
+                "kind": kind,
+                "dedupe_key": key,
+                "subject_id": subject_id,
+                "recipient": "",
+                "locale": locale,
+                "status": EmailStatus.SENDING,
+                "created_at": now,
+                "announced_at": now,
+                "not_before": not_before if not_before is not None and not_before > now else None,
+            }
+            for key in dict.fromkeys(dedupe_keys)
+        ]
+        if rows:
+            rows.sort(key=itemgetter("dedupe_key"))
+            statement = insert(EmailLog).values(rows).on_conflict_do_nothing(index_elements=[EmailLog.dedupe_key])
+            await self._session.execute(statement)
+
+    async def put_off(self, dedupe_key: str, not_before: datetime, reason: str) -> None:
+        """Say of a mail that is queued until when it waits, and for what."""
+        statement = update(EmailLog).where(EmailLog.dedupe_key == dedupe_key, _IS_QUEUED)
+        await self._session.execute(statement.values(not_before=not_before, failure=reason))
 
     async def count_recent(self, kind: str, subject_id: UUID, since: datetime, *, except_id: UUID) -> int:
         """How many other mails of this kind about the same subject were made since then."""
@@ -85,6 +125,7 @@ class EmailLogRepository:
             EmailLog.kind == kind,
             EmailLog.created_at > since,
             EmailLog.status != EmailStatus.SKIPPED,
+            ~_IS_QUEUED,
             EmailLog.id != except_id,
         )
         return (await self._session.scalar(statement)) or 0
@@ -97,6 +138,7 @@ class EmailLogRepository:
             EmailLog.created_at >= since,
             EmailLog.kind.in_(kinds),
             EmailLog.status.in_((EmailStatus.SENDING, EmailStatus.SENT)),
+            ~_IS_QUEUED,
             EmailLog.id != except_id,
         )
         return (await self._session.scalar(statement)) or 0

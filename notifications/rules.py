@@ -10,12 +10,13 @@ from sqlalchemy import func, select
 
 from notifications.assembling import account_of
 from notifications.catalogue import CAPPED_KINDS, MailKind
-from notifications.models import EmailLog
+from notifications.models import QUIET_HOURS, EmailLog
 from notifications.preferences.service import is_switched_off
-from notifications.quiet_hours import QuietHours
+from notifications.quiet_hours import quiet_until
 from notifications.recipients import Reader
 from notifications.repository import EmailLogRepository
 from notifications.tracking.service import is_suppressed
+from notifications.watching import is_wanted, may_hear
 from tenants.settings.models import PracticeSettings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -25,12 +26,22 @@ SUPPRESSED = "suppressed"
 """Why a mail was left out: mail to this address bounced, or its reader complained."""
 SWITCHED_OFF = "switched off"
 """The reader does not want mails of this topic."""
+NOT_THEIRS = "not theirs to see"
+"""It is about others, and the member of staff may not see that any more."""
 TOO_MANY_TODAY = "too many today"
 """The reader has had as many optional mails today as the practice sends at most."""
 TOO_MANY_LATELY = "too many lately"
 """Somebody keeps asking for this mail to be sent."""
 NUISANCE_WINDOW, NUISANCE_LIMIT = timedelta(minutes=15), 3
 """Of the mails that anybody can have sent to somebody's address, so many of a kind go out in that time."""
+
+
+class QuietHoursError(RetryLaterError):
+    """It is night where the reader is; ``ends`` says until when."""
+
+    def __init__(self, ends: datetime, delay_seconds: float) -> None:
+        super().__init__(QUIET_HOURS, delay_seconds)
+        self.ends = ends
 
 
 async def is_nuisance(session: TenantSession, row: MailKind, log: EmailLog) -> bool:
@@ -47,6 +58,10 @@ async def find_refusal(session: TenantSession, row: MailKind, reader: Reader) ->
     is_essential = row.is_essential or row.on_strangers_request
     if not is_essential and await is_suppressed(session, reader.address):
         return SUPPRESSED
+    if reader.recipient.is_watching:
+        if not await may_hear(session, row, reader):
+            return NOT_THEIRS
+        return None if await is_wanted(session, row, reader) else SWITCHED_OFF
     account = account_of(reader)
     if row.is_optional and account is not None and await is_switched_off(session, account, row.topic):
         return SWITCHED_OFF
@@ -58,18 +73,16 @@ def wait_for_the_morning(
 ) -> None:
     """Leave the reader alone in the quiet hours of their own zone, unless the mail would then be of no use.
 
-    Raises :class:`RetryLaterError` with the time until they end; the caller's transaction is rolled back, and the
+    Raises :class:`QuietHoursError` with the time until they end; the caller's transaction is rolled back, and the
     mail is composed anew then.
     """
     if not row.can_wait:
         return
-    if practice.quiet_from is None or practice.quiet_until is None:
-        return
     now = clock.now()
-    ends = QuietHours(practice.quiet_from, practice.quiet_until).end_of(now, reader.timezone)
+    ends = quiet_until(practice, now, reader.timezone)
     if ends is None or (useful_until is not None and useful_until < ends):
         return
-    raise RetryLaterError("quiet hours", (ends - now).total_seconds())
+    raise QuietHoursError(ends, (ends - now).total_seconds())
 
 
 async def is_over_daily_limit(

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from notifications.adapters import mail_port
-from notifications.announcing import announce
+from notifications.announcing import announce, note_waiting
 from notifications.assembling import assemble
 from notifications.bodies.service import drop_body, keep_body
 from notifications.catalogue import MailKind, row_of
@@ -20,13 +20,14 @@ from notifications.keys import MailKey
 from notifications.mail_tasks.service import note_failure
 from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailPort, MailRejectedError, MailUnavailableError
-from notifications.recipients import Reader, Recipient, RecipientKind, find_reader
+from notifications.recipients import Reader, Recipient, find_reader
 from notifications.repository import EmailLogRepository, MailFilter
 from notifications.retrying import wait_after
 from notifications.rules import (
     SUPPRESSED,
     TOO_MANY_LATELY,
     TOO_MANY_TODAY,
+    QuietHoursError,
     find_refusal,
     is_nuisance,
     is_over_daily_limit,
@@ -89,8 +90,13 @@ async def deliver(context: TenantEventContext, payload: dict[str, Any], port: Ma
     provider that takes mails and is too slow to say so would send each of them again and again.
     """
     database, tenant = context.runtime.database, context.tenant
-    async with database.tenant(tenant) as session:
-        mail = await _prepare(session, context.runtime, payload)
+    try:
+        async with database.tenant(tenant) as session:
+            mail = await _prepare(session, context.runtime, payload)
+    except QuietHoursError as quiet:
+        async with database.tenant(tenant) as session:
+            await note_waiting(session, payload, quiet.ends)
+        raise
     if mail is None:
         return
     try:
@@ -127,10 +133,10 @@ async def get_email_log(session: TenantSession, log_id: UUID) -> EmailLog:
 async def _prepare(session: TenantSession, runtime: Runtime, payload: dict[str, Any]) -> Mail | None:
     """The mail to send, recorded as being sent; None if it was dealt with before, is held, or is not to be sent.
 
-    Raises :class:`RetryLaterError` in its reader's quiet hours; nothing is recorded then.
+    Raises :class:`QuietHoursError` in its reader's quiet hours; nothing is recorded then.
     """
     row, version, subject_id = row_of(payload["kind"]), payload["version"], UUID(payload["subject_id"])
-    recipient = Recipient(RecipientKind(payload["recipient_kind"]), payload["recipient_id"])
+    recipient = Recipient.of(payload)
     again = payload.get("again", 0)
     log = await EmailLogRepository(session).lock(
         str(MailKey(row.kind, subject_id, version, recipient, again)),

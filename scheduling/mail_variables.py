@@ -18,7 +18,7 @@ from notifications.overrides.variables import (
     url,
     when,
 )
-from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails
+from scheduling.appointments import changed_mails, fee_mails, request_mails, series_mails, visit_mails
 from scheduling.appointments import mails as appointment_mails
 from scheduling.waitlist import mail_kinds as waitlist
 
@@ -199,6 +199,13 @@ _KINDS = (
         (*_OF_A_BOOKING, *_LINKS),
         (*_DAY_AND_TIME, _WAY_OUT),
         (_DETAILS, _ACTIONS, _TERMS),
+    ),
+    OverridableKind(
+        changed_mails.CHANGED,
+        {"es": "Otro lugar u otro enlace", "en": "Another place or link"},
+        (*_OF_A_BOOKING, *_LINKS),
+        (*_DAY_AND_TIME, _WAY_OUT),
+        (_DETAILS, _ACTIONS),
     ),
     OverridableKind(
         appointment_mails.CANCELLED,

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from admin_portal.pages.page import StaffPage
 from notifications.catalogue import CATALOGUE
 from notifications.formats import When, describe, language_of
-from notifications.keys import client_of
-from notifications.models import Delivery, EmailLog, EmailStatus
-from notifications.rules import SUPPRESSED, SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY
+from notifications.keys import client_of, staff_of
+from notifications.models import QUIET_HOURS, Delivery, EmailLog, EmailStatus
+from notifications.rules import NOT_THEIRS, SUPPRESSED, SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY
 from notifications.tracking.models import EmailEvent, EventKind
 from notifications.tracking.service import list_events
 from tenants.accounts.names import name_of
 from tenants.accounts.services.client_accounts import find_clients
+from tenants.accounts.services.staff_accounts import find_staff_names
 
 
 def _(message: str) -> str:
@@ -39,11 +41,15 @@ DELIVERY_WORDS: Final = {
 SKIP_WORDS: Final = {
     SUPPRESSED: _("Mail to this address came back before, or its reader complained."),
     SWITCHED_OFF: _("Its reader does not want mails of this kind."),
+    NOT_THEIRS: _("It was about others, and its reader may not see that any more."),
     TOO_MANY_TODAY: _("Its reader had as many mails that day as the practice sends at most."),
     TOO_MANY_LATELY: _("It was asked for too often within a short time."),
     "no longer true": _("What it was to say was not so any more."),
     "nobody to write to": _("There was nobody to write to any more."),
 }
+QUEUED: Final = _("Queued")
+WAITS_FOR_MORNING: Final = _("Waits until %(day)s, %(time)s (quiet hours)")
+WAITS: Final = _("Waits until %(day)s, %(time)s")
 EVENT_WORDS: Final = {
     EventKind.PROCESSED: _("Taken over by the mail provider"),
     EventKind.DEFERRED: _("Delayed: the receiving server asked to try later"),
@@ -58,7 +64,8 @@ ELSEWHERE: Final = _("of a copy at the address of before")
 
 @dataclass(frozen=True, slots=True)
 class MailLine:
-    """One mail, ready to be shown. ``client_id``: the client whom it was for, if it was for one."""
+    """One mail, ready to be shown. ``client_id``: the client whom it was for, if it was for one; ``staff_name``: the
+    member of staff for whom one that has no address yet is."""
 
     log: EmailLog
     kind: str
@@ -68,6 +75,7 @@ class MailLine:
     why: str | None
     client_id: UUID | None
     client_name: str | None
+    staff_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +98,47 @@ async def mail_lines(page: StaffPage, rows: Sequence[EmailLog]) -> list[MailLine
     """With the names of clients and the practice's clock."""
     whose = {row.id: client_of(row) for row in rows}
     clients = await find_clients(page.session, {it for it in whose.values() if it is not None})
+    staff = {row.id: staff_id for row in rows if row.is_queued and (staff_id := staff_of(row)) is not None}
+    staff_names = await find_staff_names(page.session, set(staff.values())) if staff else {}
     found = []
     for row in rows:
         state, tag = _state_of(row)
         client_id = whose[row.id]
         client = clients.get(client_id) if client_id is not None else None
-        skipped = row.status == EmailStatus.SKIPPED and row.failure is not None
         found.append(
             MailLine(
                 log=row,
                 kind=kind_words(page, row.kind),
-                when=describe(row.sent_at or row.created_at, page.tenant.timezone, page.locale),
+                when=describe(_moment_of(row), page.tenant.timezone, page.locale),
                 state=page.t(state),
                 tag=tag,
-                why=page.t(SKIP_WORDS[row.failure]) if skipped and row.failure in SKIP_WORDS else None,
+                why=_why(page, row),
                 client_id=client.id if client is not None else None,
                 client_name=name_of(client, page.locale) if client is not None else None,
+                staff_name=staff_names.get(staff[row.id]) if row.id in staff else None,
             )
         )
     return found
 
 
+def _moment_of(row: EmailLog) -> datetime:
+    return row.sent_at or (row.announced_at if row.is_queued else None) or row.created_at
+
+
+def _why(page: StaffPage, row: EmailLog) -> str | None:
+    """Why it was left out, or until when it waits."""
+    if row.is_queued and row.not_before is not None:
+        until = describe(row.not_before, page.tenant.timezone, page.locale)
+        words = WAITS_FOR_MORNING if row.failure == QUIET_HOURS else WAITS
+        return page.t(words, day=until.day, time=until.time)
+    if row.status == EmailStatus.SKIPPED and row.failure in SKIP_WORDS:
+        return page.t(SKIP_WORDS[row.failure])
+    return None
+
+
 def _state_of(row: EmailLog) -> tuple[str, str]:
+    if row.is_queued:
+        return QUEUED, "waiting"
     if row.status == EmailStatus.SENT and row.delivery is not None:
         return DELIVERY_WORDS[Delivery(row.delivery)]
     return STATE_WORDS[EmailStatus(row.status)]
@@ -121,12 +148,14 @@ async def timeline(page: StaffPage, row: EmailLog) -> list[Moment]:
     """All that is known of a mail, in the order in which it happened."""
     events = (await list_events(page.session, [row.id])).get(row.id, [])
     happened = [(event.occurred_at, 2, _told(page, event), event.reason) for event in events]
-    happened.append((row.created_at, 0, page.t(_("Queued")), None))
+    happened.append((row.announced_at or row.created_at, 0, page.t(QUEUED), None))
     if row.sent_at is not None:
         happened.append((row.sent_at, 1, page.t(_("Handed over to be sent")), None))
     # The provider's clock tells whole seconds: what came of a mail is shown after it, whatever the fraction.
     ordered = sorted(happened, key=lambda it: (it[0].replace(microsecond=0), it[1], it[0]))
     found = [Moment(describe(at, page.tenant.timezone, page.locale), what, said) for at, _rank, what, said in ordered]
+    if row.is_queued and row.not_before is not None:
+        found.append(Moment(describe(row.not_before, page.tenant.timezone, page.locale), page.t(_("Is tried"))))
     if row.status == EmailStatus.FAILED:
         found.append(Moment(found[-1].when, page.t(_("Given up")), row.failure))
     return found

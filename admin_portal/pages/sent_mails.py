@@ -25,6 +25,7 @@ from todoenbalance.kit.web.context import context_of
 router = APIRouter(prefix="/sent-mails", include_in_schema=False)
 
 _SHOWN = 50
+_SHOWS = ("problems", "waiting")
 _MOST_CLIENTS = 50
 """Of those whose name is searched for."""
 # A mail styles itself in place. It is shown in a frame of our own page, in which nothing runs, nothing is loaded and
@@ -56,13 +57,13 @@ async def list_mails(
         people, _cursor = await list_clients(page.session, search=search, limit=_MOST_CLIENTS)
         client_ids = {one.id for one in people}
     chosen = kind if kind in CATALOGUE else ""
-    wanted = MailFilter(chosen or None, client_ids, problems_only=show == "problems")
+    wanted = MailFilter(chosen or None, client_ids, problems_only=show == "problems", waiting_only=show == "waiting")
     rows, following = await list_email_logs(page.session, wanted, limit=_SHOWN, cursor=cursor)
     return page.render(
         "sent_mails.html",
         mails=await mail_lines(page, rows),
         kinds=sorted(((one, kind_words(page, one)) for one in CATALOGUE), key=lambda one: one[1].casefold()),
-        chosen={"show": "problems" if wanted.problems_only else "", "kind": chosen, "client": search},
+        chosen={"show": show if show in _SHOWS else "", "kind": chosen, "client": search},
         following=following,
     )
 

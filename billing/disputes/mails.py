@@ -8,9 +8,9 @@ from billing.disputes.repository import UNDECIDED
 from billing.disputes.service import get_dispute
 from billing.payments.service import get_payment
 from notifications.formats import describe
-from notifications.recipients import list_practice_recipients
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from notifications.watching import list_practice_recipients
 from tenants.accounts.names import name_of
 from tenants.accounts.services.client_accounts import get_client
 from todoenbalance.kit.database import TenantSession
@@ -83,5 +83,5 @@ async def _announce(context: TenantEventContext, kind: str, dispute_id: UUID) ->
             kind,
             subject_id=dispute.id,
             version=dispute.status,
-            recipients=await list_practice_recipients(session),
+            recipients=await list_practice_recipients(session, kind),
         )

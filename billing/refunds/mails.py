@@ -9,9 +9,10 @@ from billing.payments.service import get_payment
 from billing.providers.offline import NAME as OFFLINE
 from billing.refunds.by_hand import WITHDRAWN
 from billing.refunds.service import AUTOMATIC_CAUSES, get_refund
-from notifications.recipients import Recipient, list_practice_recipients
+from notifications.recipients import Recipient
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from notifications.watching import list_practice_recipients
 from tenants.accounts.names import name_of
 from tenants.accounts.services.client_accounts import get_client
 from todoenbalance.kit.database import TenantSession
@@ -83,5 +84,5 @@ async def on_refund_settled(context: TenantEventContext, payload: dict[str, Any]
             await announce(session, REFUND_SETTLED, subject_id=refund.id, version=refund.status, recipients=recipients)
         if not succeeded or refund.cause in AUTOMATIC_CAUSES:
             kind = REFUND_SETTLED_PRACTICE if succeeded else REFUND_FAILED_PRACTICE
-            recipients = await list_practice_recipients(session)
+            recipients = await list_practice_recipients(session, kind)
             await announce(session, kind, subject_id=refund.id, version=refund.status, recipients=recipients)

@@ -5,6 +5,7 @@ what is not true any more is not in it. A digest is a mail like others (kind ``s
 that is held for it and named by that one's id, so it is sent once whatever crashes, and not at all when empty.
 """
 
+from dataclasses import replace
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
@@ -17,11 +18,10 @@ from notifications.digests.models import DigestEntry
 from notifications.digests.repository import DigestRepository
 from notifications.events import NOTIFICATION_SEND
 from notifications.models import EmailLog, EmailStatus
-from notifications.preferences.service import Account, is_switched_off
 from notifications.quiet_hours import next_time_of_day
 from notifications.recipients import Reader, Recipient, RecipientKind
 from notifications.repository import EmailLogRepository
-from tenants.accounts.models import AccountKind
+from notifications.rules import find_refusal
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.logs import get_logger
@@ -115,7 +115,8 @@ async def _give_back(session: TenantSession, entry: DigestEntry, log: EmailLog |
 async def _line(session: TenantSession, runtime: Runtime, reader: Reader, entry: DigestEntry) -> dict[str, str] | None:
     payload = entry.payload
     row = row_of(payload["kind"])
-    if row.is_optional and await is_switched_off(session, Account(AccountKind.STAFF, entry.staff_id), row.topic):
+    reader = replace(reader, recipient=Recipient.of(payload))
+    if await find_refusal(session, row, reader) is not None:
         return None
     notice = Notice(row.kind, UUID(payload["subject_id"]), payload["version"], reader)
     composed = await compose(session, runtime, notice)

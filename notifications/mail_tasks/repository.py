@@ -29,10 +29,12 @@ class MailTaskRepository:
         )
         return await self._session.scalar(statement.limit(1)) is not None
 
-    async def open(self, client_id: UUID, address: str, reason: TaskReason, log_id: UUID) -> None:
-        """Add one. If it is open already, the graver reason holds, with the mail that it came from."""
+    async def open(self, client_id: UUID, address: str, reason: TaskReason, log_id: UUID) -> UUID | None:
+        """Add one; answers its id. If it is open already (None), the graver reason holds, with the mail that it came
+        from."""
+        task_id = new_id()
         statement = insert(MailTask).values(
-            id=new_id(),
+            id=task_id,
             client_id=client_id,
             address=address,
             reason=reason,
@@ -42,14 +44,20 @@ class MailTaskRepository:
         gravity = {TaskReason.FAILURES: 1, TaskReason.HARD_BOUNCE: 2, TaskReason.COMPLAINT: 3}
         told = case({str(it): weight for it, weight in gravity.items()}, value=statement.excluded.reason)
         known = case({str(it): weight for it, weight in gravity.items()}, value=MailTask.reason)
-        await self._session.execute(
+        written = await self._session.scalar(
             statement.on_conflict_do_update(
                 index_elements=[MailTask.client_id, MailTask.address],
                 index_where=_IS_OPEN,
                 set_={"reason": statement.excluded.reason, "email_log_id": statement.excluded.email_log_id},
                 where=told > known,
-            )
+            ).returning(MailTask.id)
         )
+        return task_id if written == task_id else None
+
+    async def was_opened_since(self, moment: datetime, *, except_id: UUID) -> bool:
+        """Whether another one was opened at that moment or later, whatever became of it."""
+        statement = select(MailTask.id).where(MailTask.opened_at >= moment, MailTask.id != except_id)
+        return await self._session.scalar(statement.limit(1)) is not None
 
     async def close_delivered(self, client_id: UUID, address: str, sent_at: datetime) -> None:
         """End those that a mail of after they were opened contradicts. A complaint is not about arriving."""
@@ -72,9 +80,14 @@ class MailTaskRepository:
         statement = select(MailTask).where(MailTask.id == task_id).with_for_update()
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def count_open(self) -> int:
-        """How many wait to be called."""
-        return await self._session.scalar(select(func.count()).select_from(MailTask).where(_IS_OPEN)) or 0
+    async def count_open(self, since: datetime | None = None, until: datetime | None = None) -> int:
+        """How many wait to be called; of those who came up from ``since`` on and before ``until``, if given."""
+        statement = select(func.count()).select_from(MailTask).where(_IS_OPEN)
+        if since is not None:
+            statement = statement.where(MailTask.opened_at >= since)
+        if until is not None:
+            statement = statement.where(MailTask.opened_at < until)
+        return await self._session.scalar(statement) or 0
 
     async def list_open_of(self, client_ids: Collection[UUID]) -> Sequence[MailTask]:
         """Those of these clients."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from notifications.catalogue import Topic, row_of
 from notifications.keys import client_of
+from notifications.mail_tasks.mails import announce_task
 from notifications.mail_tasks.models import MailTask, TaskEnd, TaskReason
 from notifications.mail_tasks.repository import MailTaskRepository
 from notifications.models import Delivery, EmailLog, EmailStatus
@@ -44,8 +45,11 @@ async def open_task(session: TenantSession, log: EmailLog, reason: TaskReason, s
     if not client.is_verified and row_of(log.kind).topic is Topic.SECURITY:
         return  # anybody can register an address that does not exist, and a number to be called for it
     tasks = MailTaskRepository(session)
-    if not await tasks.was_closed_since(client_id, address, since):
-        await tasks.open(client_id, address, reason, log.id)
+    if await tasks.was_closed_since(client_id, address, since):
+        return
+    task_id = await tasks.open(client_id, address, reason, log.id)
+    if task_id is not None:
+        await announce_task(session, task_id)
 
 
 async def note_failure(session: TenantSession, log: EmailLog, since: datetime) -> None:

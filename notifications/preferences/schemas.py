@@ -9,13 +9,19 @@ from notifications.preferences.service import TopicChoice
 
 
 class MailTopicRead(BaseModel):
-    """One topic. ``occasions``: when its optional mails are sent; ``always``: of what it is told all the same."""
+    """One topic. ``occasions``: when its optional mails are sent; ``always``: of what it is told all the same.
+
+    Of staff: ``is_watch``, it is not about themselves, they hear of it by their role; ``is_fixed``, it can't be
+    switched off, since somebody has to act on it.
+    """
 
     topic: str
     name: str
     is_on: bool
     occasions: list[str]
     always: list[str]
+    is_watch: bool
+    is_fixed: bool
 
     @classmethod
     def of(cls, choice: TopicChoice, locale: str) -> "MailTopicRead":
@@ -26,6 +32,8 @@ class MailTopicRead(BaseModel):
             is_on=choice.is_on,
             occasions=[row.occasion(locale) for row in choice.optional],
             always=[row.occasion(locale) for row in choice.always],
+            is_watch=choice.is_watch,
+            is_fixed=choice.is_fixed,
         )
 
 

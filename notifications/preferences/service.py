@@ -10,7 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from notifications.catalogue import MailKind, Topic, kinds_for, optional_topics
 from notifications.preferences.models import ChangedBy, MailPreference
+from notifications.watching import WATCHES, list_watches_of
 from tenants.accounts.models import AccountKind
+from tenants.accounts.services.staff_accounts import get_staff
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import ProblemError
@@ -31,12 +33,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TopicChoice:
-    """One topic as an account has it. ``optional``: what is switched by it; ``always``: what comes all the same."""
+    """One topic as an account has it. ``optional``: what is switched by it; ``always``: what comes all the same.
+
+    ``is_watch``: it is not about the reader themselves, who is a member of staff. ``is_fixed``: it comes in any case.
+    """
 
     topic: Topic
     is_on: bool
     optional: Sequence[MailKind]
     always: Sequence[MailKind]
+    is_watch: bool = False
+    is_fixed: bool = False
 
 
 class TopicNotOptionalError(ProblemError):
@@ -70,22 +77,40 @@ async def is_switched_off(session: TenantSession, account: Account, topic: Topic
 
 
 async def read_choices(session: TenantSession, account: Account) -> list[TopicChoice]:
-    """Every topic of which the account may switch something off, as it has it now."""
-    statement = select(MailPreference.topic).where(
-        MailPreference.account_kind == account.kind,
-        MailPreference.account_id == account.id,
-        MailPreference.is_on.is_(False),
+    """Every topic of which the account may switch something off, as it has it now; of staff, what they hear of others
+    by their role besides. Raises ``NotFoundError`` for a member of staff whom there is not."""
+    statement = select(MailPreference.topic, MailPreference.is_on).where(
+        MailPreference.account_kind == account.kind, MailPreference.account_id == account.id
     )
-    off = set((await session.scalars(statement)).all())
+    chosen = dict((await session.execute(statement)).tuples().all())
     rows = kinds_for(is_staff=account.is_staff)
-    return [
+    own = [
         TopicChoice(
             topic,
-            topic not in off,
+            chosen.get(topic, True),
             [row for row in rows if row.topic is topic and row.is_optional],
             [row for row in rows if row.topic is topic and not row.is_optional],
         )
         for topic in optional_topics(is_staff=account.is_staff)
+        if not (account.is_staff and topic in WATCHES)
+    ]
+    return [*own, *(await _read_watches(session, account, chosen, rows) if account.is_staff else ())]
+
+
+async def _read_watches(
+    session: TenantSession, account: Account, chosen: Mapping[str, bool], rows: Sequence[MailKind]
+) -> list[TopicChoice]:
+    role = (await get_staff(session, account.id)).role
+    return [
+        TopicChoice(
+            watch.topic,
+            watch.is_wanted(role, chosen),
+            [row for row in rows if row.watch is watch.topic],
+            (),
+            is_watch=True,
+            is_fixed=role in watch.always,
+        )
+        for watch in await list_watches_of(session, role)
     ]
 
 
@@ -112,9 +137,12 @@ async def change_choices(
     """Switch the named topics on or off; the others stay. What is so already keeps its time and way, but what staff
     switched off becomes the reader's choice when they do it themselves.
 
-    Raises :class:`TopicNotOptionalError`.
+    What staff may not hear of is never switched on, and a link of a mail from before they lost the right still ends
+    it. Raises :class:`TopicNotOptionalError`.
     """
     allowed = set(optional_topics(is_staff=account.is_staff))
+    if account.is_staff and changed_by is not ChangedBy.ONE_CLICK:
+        allowed = {one.topic for one in await read_choices(session, account) if not one.is_fixed}
     for topic in choices:
         if topic not in allowed:
             raise TopicNotOptionalError

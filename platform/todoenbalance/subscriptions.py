@@ -42,11 +42,13 @@ from notifications.account_mails import register_account_mails
 from notifications.digests.service import register_digest_mail
 from notifications.events import MAIL_SUPPRESSION_LIFTED, NOTIFICATION_SEND
 from notifications.mail_tasks import service as mail_tasks
+from notifications.mail_tasks.mails import register_task_mails
 from notifications.operator_mails.events import OPERATOR_MAIL_SEND
 from notifications.operator_mails.service import send_operator_mail
 from notifications.overrides.account_variables import register_account_variables
 from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
+from notifications.recipients import register_staff_zone
 from notifications.retention import MAIL_BODIES, MAIL_LOG, MAIL_SUPPRESSIONS, MAIL_TASKS
 from notifications.sender.checking import check_mail_sender
 from notifications.sender.events import MAIL_SENDER_CHECK
@@ -58,12 +60,13 @@ from notifications.texting.personal_data import TextData
 from notifications.texting.retention import TEXT_CONSENTS, TEXT_LOG, TEXT_STOPS
 from notifications.texting.service import send_text
 from notifications.tracking.lifting import clear_provider_lists
+from scheduling.appointments import changed_mails, fee_mails, request_mails, series_mails, visit_mails, visit_texts
 from scheduling.appointments import events as appointments
-from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails, visit_texts
 from scheduling.appointments import mails as appointment_mails
 from scheduling.appointments.personal_data import ENDED_LINKS, AppointmentCancelling, AppointmentData
 from scheduling.appointments.tasks import expire_hold, release_means
 from scheduling.catalogue import events as catalogue
+from scheduling.catalogue.service import find_zone_of_staff
 from scheduling.checkout import no_show_fee_charge
 from scheduling.checkout.appointment_payable import register_payable_kinds as register_appointment_kinds
 from scheduling.checkout.balance_payable import register_balance_kind
@@ -134,6 +137,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.TIME_FREED: [waitlist.on_time_freed],
     WAITLIST_SWEEP: [waitlist.sweep],
     appointments.APPOINTMENT_MOVED: [appointment_mails.on_appointment_moved],
+    appointments.APPOINTMENT_CHANGED: [changed_mails.on_appointment_changed],
     appointments.APPOINTMENT_CANCELLED: [appointment_mails.on_appointment_cancelled],
     appointments.APPOINTMENT_SERIES_BOOKED: [series_mails.on_series_booked],
     appointments.APPOINTMENT_FEE_OWED: [no_show_fee_charge.on_fee_owed],
@@ -208,6 +212,7 @@ PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
 
 def register_composers() -> None:
     """Let the features tell notifications how to write their mails, and invoices what was paid for. Safe to repeat."""
+    register_staff_zone(find_zone_of_staff)
     register_account_mails()
     credential_mails.register_credential_mails()
     second_factor_mails.register_second_factor_mails()
@@ -215,6 +220,7 @@ def register_composers() -> None:
     social_mails.register_social_mails()
     register_digest_mail()
     appointment_mails.register_appointment_mails()
+    changed_mails.register_changed_mail()
     request_mails.register_request_mails()
     fee_mails.register_fee_mails()
     series_mails.register_series_mails()
@@ -238,6 +244,7 @@ def register_composers() -> None:
     register_external_calendar_mails()
     register_text_mails()
     register_operator_mails()
+    register_task_mails()
 
 
 def register_payable_kinds() -> None:

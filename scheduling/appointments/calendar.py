@@ -86,7 +86,7 @@ def describe_appointment(
 ) -> CalendarEntry:
     """The appointment as its client sees it, or, with ``client_name``, as its practitioner does.
 
-    Nothing that the client wrote is in it. SEQUENCE is the appointment's version, so a calendar replaces what it
+    Nothing that the client wrote is in it. SEQUENCE rises with each change, so a calendar replaces what it
     has (RFC 5545, 3.8.7.4). ``for_whom``: the dependant that it is for, if it is not the client.
     """
     location, url = place_of(appointment.location_kind, appointment.meeting_url, tenant)
@@ -94,7 +94,7 @@ def describe_appointment(
     named = [for_whom, tenant.name] if is_theirs else [client_name, for_whom]
     return CalendarEntry(
         uid=uid_of(appointment.id, tenant),
-        sequence=appointment.version,
+        sequence=appointment.sequence,
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
         summary=" - ".join(filter(None, [service_name, *named])),

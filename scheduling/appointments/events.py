@@ -37,6 +37,9 @@ APPOINTMENT_CANCELLED = "appointment.cancelled"
 """``{appointment_id, version}`` each; ``with_session`` (true) with a seat that went with its whole session, of which
 the practice is told once."""
 
+APPOINTMENT_CHANGED = "appointment.changed"
+"""``{appointment_id, sequence}``: a confirmed one takes place elsewhere, or by another link, at the same time."""
+
 APPOINTMENT_SERIES_BOOKED = "appointment.series_booked"
 """``{series_id}``: several confirmed appointments, made at once, of which one mail tells."""
 

@@ -14,9 +14,10 @@ from uuid import UUID
 
 from notifications.formats import describe, language_of
 from notifications.port import Attachment
-from notifications.recipients import Recipient, RecipientKind, find_contact_address, list_practice_recipients
+from notifications.recipients import Recipient, RecipientKind, find_contact_address
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from notifications.watching import list_practice_recipients
 from scheduling.appointments.calendar import CANCEL, REQUEST, CalendarParty, render_appointment
 from scheduling.appointments.history import ActorKind, ChangeKind
 from scheduling.appointments.models import Appointment, AppointmentStatus, HoldKind
@@ -303,7 +304,7 @@ async def announce_to_all(
         )
         if practice_kind is not None and not payload.get("with_session"):
             concerned = await _concerned_staff(session, appointment, practice_kind)
-            recipients = await list_practice_recipients(session, *concerned)
+            recipients = await list_practice_recipients(session, practice_kind, *concerned)
             await announce(session, practice_kind, subject_id=subject, version=version, recipients=recipients)
 
 

@@ -43,8 +43,9 @@ class HoldKind(StrEnum):
 class Appointment(TenantBase):
     """One booking. ``occupied`` is its time with buffers; price and ``terms`` are as they were when booked.
 
-    ``version`` rises with each change that a reader must be told of (moved, cancelled) and is the
-    iCalendar SEQUENCE; a mail made for an older version is not sent. ``amount_due_minor`` is what must be
+    ``version`` rises with each change that makes it another one (moved, cancelled): a mail or a link made for an
+    older version is void. ``revision`` rises with each change of details (place, link) that leaves these as true as
+    they were. ``sequence``, of both, is the iCalendar SEQUENCE. ``amount_due_minor`` is what must be
     paid for the booking to stand (the deposit where there is one). ``hold_kind`` says what a held one waits for
     (None in rows from before: payment). ``dependant_id``: for whom the client booked, None for themselves.
 
@@ -131,7 +132,13 @@ class Appointment(TenantBase):
     cancelled_at: Mapped[datetime | None]
     cancellation_reason: Mapped[str | None] = mapped_column(String(500))
     version: Mapped[int] = mapped_column(server_default=text("0"))
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    @property
+    def sequence(self) -> int:
+        """Rises with every change that a calendar shows."""
+        return self.version + self.revision
 
     @property
     def has_means(self) -> bool:

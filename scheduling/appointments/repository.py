@@ -231,6 +231,13 @@ class AppointmentRepository:
         )
         return (await self._session.scalar(statement.limit(1))) is not None
 
+    async def list_seats_of_client(self, group_session_id: UUID, client_id: UUID) -> Sequence[Appointment]:
+        """What a client has, or had, in a session, for themselves and for whom they book."""
+        statement = select(Appointment).where(
+            Appointment.group_session_id == group_session_id, Appointment.client_id == client_id
+        )
+        return (await self._session.scalars(statement.order_by(Appointment.id))).all()
+
     async def find_all(self, appointment_ids: Collection[UUID]) -> dict[UUID, Appointment]:
         """Those that there are, by id, read anew."""
         statement = select(Appointment).where(Appointment.id.in_(appointment_ids))

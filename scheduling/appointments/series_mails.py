@@ -5,8 +5,9 @@ from uuid import UUID
 
 from notifications.formats import describe, language_of
 from notifications.port import Attachment
-from notifications.recipients import Recipient, RecipientKind, list_practice_recipients
+from notifications.recipients import Recipient, RecipientKind
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from notifications.watching import list_practice_recipients
 from scheduling.appointments.calendar import CalendarEntry, CalendarParty, describe_appointment, render_publication
 from scheduling.appointments.mails import CLIENT_PATH, STAFF_PATH, organizer_address, useful_until
 from scheduling.appointments.models import Appointment, AppointmentStatus
@@ -110,6 +111,6 @@ async def on_series_booked(context: TenantEventContext, payload: dict[str, Any])
             return
         practitioner = await get_practitioner(session, rows[0].practitioner_id)
         client = [Recipient.client(rows[0].client_id)]
-        staff = await list_practice_recipients(session, practitioner.staff_id)
+        staff = await list_practice_recipients(session, SERIES_PRACTICE, practitioner.staff_id)
         for kind, recipients in ((SERIES, client), (SERIES_PRACTICE, staff)):
             await announce(session, kind, subject_id=rows[0].series_id, version=0, recipients=recipients)

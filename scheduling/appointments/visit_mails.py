@@ -61,8 +61,8 @@ async def find_reminded(session: TenantSession, notice: Notice) -> tuple[Booking
     if booking is None or booking.appointment.starts_at <= clock.now():
         return None
     starts_at = booking.appointment.starts_at
-    reminders = (await Occasions.of_service(session, booking.service.id)).reminders
-    if minutes is not None and not is_useful(reminders, minutes, starts_at):
+    occasions = await Occasions.of_service(session, booking.service.id)
+    if minutes is not None and not is_useful(occasions.are_queued_for(starts_at, minutes), minutes, starts_at):
         return None
     # Not until the next reminder is due: whom that one reaches need not be woken by this one.
     return booking, useful_until(starts_at)
@@ -111,6 +111,8 @@ async def compose_follow_up(session: TenantSession, runtime: Runtime, notice: No
     appointment = await AppointmentRepository(session).find(notice.subject_id)
     if appointment is None or not await _is_due(session, appointment):
         return None
+    if await _is_thanked_for_another_seat(session, appointment):
+        return None
     practitioner = await get_practitioner(session, appointment.practitioner_id)
     return ComposedMail(
         {
@@ -129,6 +131,17 @@ async def _is_due(session: TenantSession, appointment: Appointment) -> bool:
     if not due_at - _SLACK <= clock.now() < due_at + FOLLOW_UP_WINDOW:
         return False
     return not await AppointmentRepository(session).has_any_ahead(appointment.client_id)
+
+
+async def _is_thanked_for_another_seat(session: TenantSession, appointment: Appointment) -> bool:
+    """Whether the client had several seats in the session, for their children say, and another one's mail, which says
+    the same, is the one that goes."""
+    if appointment.group_session_id is None:
+        return False
+    seats = await AppointmentRepository(session).list_seats_of_client(
+        appointment.group_session_id, appointment.client_id
+    )
+    return min(one.id for one in seats if one.status in TOOK_PLACE) != appointment.id
 
 
 async def on_appointment_follow_up(context: TenantEventContext, payload: dict[str, Any]) -> None:

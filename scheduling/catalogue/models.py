@@ -83,6 +83,7 @@ class Service(TenantBase):
     invoice_description: Mapped[str | None] = mapped_column(String(200))
     colour: Mapped[str | None] = mapped_column(String(7))
     reminder_minutes: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    reminders_since: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     follow_up_hours: Mapped[int | None]
     position: Mapped[int] = mapped_column(server_default=text("0"))
     archived: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -95,6 +95,12 @@ async def find_practitioner_of_staff(session: TenantSession, staff_id: UUID) -> 
     return await CatalogueRepository(session).find_practitioner_of_staff(staff_id)
 
 
+async def find_zone_of_staff(session: TenantSession, staff_id: UUID) -> str | None:
+    """By which clock a member of staff works, if they are a practitioner; else None."""
+    practitioner = await find_practitioner_of_staff(session, staff_id)
+    return practitioner.timezone if practitioner else None
+
+
 async def read_practitioner(session: TenantSession, practitioner_id: UUID) -> PractitionerAdminRead:
     """The same with what they offer. Raises :class:`NotFoundError`."""
     practitioner = await get_practitioner(session, practitioner_id)

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from notifications.formats import describe
-from notifications.recipients import Recipient, find_reader, list_practice_recipients
+from notifications.recipients import Recipient, find_reader
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from notifications.watching import list_practice_recipients
 from scheduling.external_calendars.models import ExternalCalendar
 from scheduling.external_calendars.repository import ExternalCalendarRepository
 from scheduling.external_calendars.staleness import MOST_FAILURES
@@ -40,7 +41,7 @@ async def announce_outage(session: TenantSession, calendar: ExternalCalendar) ->
     staff_id = (await ExternalCalendarRepository(session).owner_of(calendar)).staff_id
     theirs = Recipient.staff(staff_id) if staff_id else None
     is_read = theirs is not None and await find_reader(session, theirs) is not None
-    recipients = [theirs] if theirs and is_read else await list_practice_recipients(session)
+    recipients = [theirs] if theirs and is_read else await list_practice_recipients(session, STALE)
     await announce(session, STALE, subject_id=calendar.id, version=_version(calendar), recipients=recipients)
 
 

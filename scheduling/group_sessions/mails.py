@@ -11,9 +11,10 @@ from uuid import UUID
 
 from notifications.formats import describe, language_of
 from notifications.port import Attachment
-from notifications.recipients import Recipient, RecipientKind, list_practice_recipients
+from notifications.recipients import Recipient, RecipientKind
 from notifications.rendering import register_templates
 from notifications.service import ComposedMail, Notice, announce, register_composer
+from notifications.watching import list_practice_recipients
 from scheduling.appointments.calendar import CANCEL, REQUEST, CalendarParty, render_entry
 from scheduling.appointments.mails import organizer_address, useful_until
 from scheduling.catalogue.models import Practitioner, Service
@@ -202,7 +203,8 @@ async def _find_as_of(session: TenantSession, payload: dict[str, Any]) -> GroupS
 
 async def _tell_practice(session: TenantSession, group: GroupSession, kind: str, *more: UUID | None) -> None:
     practitioner = await get_practitioner(session, group.practitioner_id)
-    await _announce(session, group, kind, await list_practice_recipients(session, practitioner.staff_id, *more))
+    recipients = await list_practice_recipients(session, kind, practitioner.staff_id, *more)
+    await _announce(session, group, kind, recipients)
 
 
 async def _announce(session: TenantSession, group: GroupSession, kind: str, recipients: list[Recipient]) -> None:

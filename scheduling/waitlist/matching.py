@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from notifications.quiet_hours import quiet_until
 from notifications.recipients import Recipient
 from notifications.service import announce
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
@@ -25,6 +26,7 @@ from scheduling.waitlist.mail_kinds import OFFERED
 from scheduling.waitlist.models import WaitlistEntry, WaitlistStatus
 from scheduling.waitlist.repository import WaitlistRepository
 from scheduling.waitlist.wishes import days_of_wish, is_wished, suits
+from tenants.accounts.services.client_accounts import get_client
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import Database, TenantSession
 from todoenbalance.kit.errors import InvalidInputError, NotFoundError
@@ -33,6 +35,8 @@ from todoenbalance.kit.tenancy import TenantContext
 
 SHORTEST_OFFER = timedelta(minutes=10)
 """Nobody reads a mail faster; what begins sooner is offered to nobody."""
+ENOUGH_MORNING = timedelta(hours=2)
+"""A client who is asleep is asked in the morning, if they have so long then before the visit begins."""
 _WEEK = timedelta(days=7)
 _MOST_TRIES = 10
 _log = get_logger("scheduling.waitlist")
@@ -140,7 +144,9 @@ async def _offer_to(session: TenantSession, entry_id: UUID, freed: Freed) -> boo
         offer = await Offer.load(session, entry.service_id)
     except (NotFoundError, InvalidInputError):  # erased, archived, or for someone they book for no more
         return False
-    appointment = await _take(session, offer, entry, freed)
+    client = await get_client(session, entry.client_id)
+    wakes_at = quiet_until(offer.settings, clock.now(), client.timezone)
+    appointment = await _take(session, offer, entry, freed, wakes_at)
     if appointment is None:
         return False
     locked = await WaitlistRepository(session).lock(entry_id)
@@ -150,17 +156,33 @@ async def _offer_to(session: TenantSession, entry_id: UUID, freed: Freed) -> boo
     locked.appointment_id = appointment.id
     locked.updated_at = clock.now()
     await WaitlistRepository(session).flush()
-    recipients = [Recipient.client(locked.client_id)]
-    await announce(session, OFFERED, subject_id=appointment.id, version=0, recipients=recipients)
+    await announce(
+        session,
+        OFFERED,
+        subject_id=appointment.id,
+        version=0,
+        recipients=[Recipient.client(locked.client_id)],
+        run_at=_counts_from(wakes_at, appointment.starts_at),
+    )
     return True
 
 
-async def _take(session: TenantSession, offer: Offer, entry: WaitlistEntry, freed: Freed) -> Appointment | None:
+def _counts_from(wakes_at: datetime | None, starts_at: datetime) -> datetime:
+    """When the client is told of an offer, and the time that they have to answer begins: in their quiet hours at the
+    end of these, unless the visit is too near for that. The time is kept for them from now on in any case."""
+    if wakes_at is None or starts_at < wakes_at + ENOUGH_MORNING:
+        return clock.now()
+    return wakes_at
+
+
+async def _take(
+    session: TenantSession, offer: Offer, entry: WaitlistEntry, freed: Freed, wakes_at: datetime | None
+) -> Appointment | None:
     """Hold the first of the free times that suit; others may be faster, then it is the next one."""
     for slot in (await _suitable(session, offer.rules, entry, freed))[:_MOST_TRIES]:
         starts_at = datetime.fromtimestamp(slot.start, UTC)
         lasts = timedelta(minutes=offer.settings.waitlist_offer_minutes)
-        hold = Hold(HoldKind.OFFER, min(clock.now() + lasts, starts_at))
+        hold = Hold(HoldKind.OFFER, min(_counts_from(wakes_at, starts_at) + lasts, starts_at))
         # With nobody in particular freed, whose turn it is decides, as in any booking.
         who = entry.practitioner_id or freed.practitioner_id
         try:

@@ -129,6 +129,10 @@ class AccountRepository:
         statement = select(Staff).where(Staff.role == StaffRole.OWNER, Staff.is_active).order_by(Staff.id)
         return list((await self._session.scalars(statement)).all())
 
+    async def list_active_staff(self) -> Sequence[Staff]:
+        """Everybody who works here, invited only or not."""
+        return (await self._session.scalars(select(Staff).where(Staff.is_active).order_by(Staff.id))).all()
+
     async def find_one_time_token(self, token: str, purpose: str) -> OneTimeToken | None:
         """A live token of that purpose, locked so that it is spent once, or None."""
         statement = (

@@ -4,6 +4,7 @@ from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import ARRAY, CheckConstraint, Integer, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import TenantBase
@@ -61,6 +62,7 @@ class PracticeSettings(TenantBase):
     cancellation_notice_hours: Mapped[int] = mapped_column(server_default=text("24"))
     reminder_hours: Mapped[int] = mapped_column(server_default=text("24"))
     reminder_minutes: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    reminders_since: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     reveal_taken_email: Mapped[bool] = mapped_column(server_default=text("false"))
     contact_email: Mapped[str | None] = mapped_column(String(320))
     second_factor_required: Mapped[bool] = mapped_column(server_default=text("false"))

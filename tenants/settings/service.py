@@ -8,7 +8,7 @@ from sqlalchemy import ScalarSelect, select, update
 from tenants.plans.capabilities import Capability, need
 from tenants.settings.events import REMINDER_ADDED
 from tenants.settings.models import PracticeSettings
-from tenants.settings.reminders import practice_reminders
+from tenants.settings.reminders import note_added, practice_reminders
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.errors import InvalidInputError
@@ -85,9 +85,12 @@ async def update_practice_settings(session: TenantSession, changes: dict[str, An
     reminders = practice_reminders(settings)
     for name, value in changes.items():
         setattr(settings, name, value)
-    for minutes in set(practice_reminders(settings)) - set(reminders):
-        await publish(session, REMINDER_ADDED, {"minutes": minutes}, run_at=clock.now() + SETTLED_AFTER)
-    settings.updated_at = clock.now()
+    present = practice_reminders(settings)
+    added, now = set(present) - set(reminders), clock.now()
+    settings.reminders_since = note_added(settings.reminders_since, present, added, now)
+    for minutes in added:
+        await publish(session, REMINDER_ADDED, {"minutes": minutes}, run_at=now + SETTLED_AFTER)
+    settings.updated_at = now
     return settings
 
 

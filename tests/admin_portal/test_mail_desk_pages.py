@@ -1,14 +1,17 @@
 """The front desk's pages about mails: what became of them, whom to call, sending one again, one client."""
 
 import html
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from notifications.announcing import announce, note_waiting
 from notifications.models import EmailLog
+from notifications.recipients import Recipient
 from notifications.tracking.models import EventKind, SuppressionReason
 from notifications.tracking.reports import Report
 from notifications.tracking.repository import SuppressionRepository
@@ -16,17 +19,19 @@ from notifications.tracking.service import record_reports
 from scheduling.appointments.mails import CONFIRMED
 from tenants.accounts.models import StaffRole
 from tenants.accounts.permissions import Permission, may
+from tenants.privacy.erasure import erase_client
 from tests.admin_portal.test_pages import staff_browser
 from tests.conftest import HttpFactory
 from tests.support.checkout import Desk, make_desk
 from tests.support.events import run_due_events
 from tests.support.mails import logs_of
 from tests.support.pages import assert_sober, form_of, submit
-from tests.support.practices import SignedIn, make_client
+from tests.support.practices import SignedIn, make_client, make_staff_member
 from todoenbalance.kit import clock
+from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
-from todoenbalance.subscriptions import register_composers
+from todoenbalance.subscriptions import register_composers, register_personal_data_sources
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +57,60 @@ async def appointment_id(desk: Desk, client: SignedIn) -> UUID:
     await desk.confirm(await desk.pay(appointment))
     await run_due_events(desk.runtime, desk.practice)
     return appointment.id
+
+
+async def test_what_waits_is_shown_with_until_when_and_names_nobody_after_an_erasure(
+    reception: httpx.AsyncClient,
+    http: HttpFactory,
+    runtime: Runtime,
+    practice: TenantContext,
+    client: SignedIn,
+) -> None:
+    register_personal_data_sources()
+    subject_id = new_id()
+    payload = {
+        "kind": "appointment_reminder",
+        "subject_id": str(subject_id),
+        "version": "0-60",
+        "recipient_kind": "client",
+        "recipient_id": str(client.id),
+    }
+    announced_at = clock.now().replace(hour=20, minute=59, second=0, microsecond=0)
+    with clock.at(announced_at):
+        async with runtime.database.tenant(practice) as session:
+            for _ in range(2):
+                await announce(
+                    session,
+                    payload["kind"],
+                    subject_id=subject_id,
+                    version=payload["version"],
+                    recipients=[Recipient.client(client.id)],
+                )
+    async with runtime.database.tenant(practice) as session:
+        await note_waiting(session, payload, announced_at + timedelta(hours=11))
+    shown = await reception.get("/admin/sent-mails", params={"show": "waiting"})
+    assert_sober(shown)
+    assert "Queued" in shown.text
+    assert re.search(r"Waits until [^<]+ \(quiet hours\)", shown.text)
+    assert "Carla Ruiz" in shown.text
+    staff = await make_staff_member(runtime, practice, StaffRole.RECEPTION)
+    api = http(practice, headers=staff.headers)
+    [found] = (await api.get("/api/v1/admin/email-logs", params={"waiting_only": True})).json()["items"]
+    assert (found["status"], found["failure"], found["recipient"]) == ("queued", "quiet hours", "")
+    assert datetime.fromisoformat(found["announced_at"]) == announced_at
+    page = await reception.get(f"/admin/sent-mails/{found['id']}")
+    assert_sober(page)
+    assert "Send it again" not in page.text
+    assert (await api.get("/api/v1/admin/email-logs", params={"problems_only": True})).json()["items"] == []
+    async with runtime.database.tenant(practice) as session:
+        await erase_client(session, runtime.vault, client.id, requested_by="staff")
+    with clock.at(announced_at):
+        await run_due_events(runtime, practice)
+    shown = await reception.get("/admin/sent-mails")
+    assert "Carla" not in shown.text
+    assert client.email not in shown.text
+    [log] = await logs_of(runtime, practice, "appointment_reminder")
+    assert (log.status, log.recipient, log.subject) == ("skipped", "", "")
 
 
 @pytest.fixture

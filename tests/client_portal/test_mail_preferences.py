@@ -209,7 +209,7 @@ class TestStaff:
         assert 'href="/admin/my-mails"' in (await browser.get("/admin")).text
         page = await browser.get("/admin/my-mails")
         assert_sober(page)
-        saved = await submit(browser, page, "/admin/my-mails", delivery="daily", digest_at="19:15", topics=["payments"])
+        saved = await submit(browser, page, "/admin/my-mails", delivery="daily", digest_at="19:15", topics=[])
         assert saved.status_code == 303
         wrong = await submit(browser, page, "/admin/my-mails", delivery="daily", digest_at="25:99")
         assert wrong.status_code == 422
@@ -217,11 +217,36 @@ class TestStaff:
         own = "/api/v1/admin/auth/mail-preferences"
         known = (await api.get(own)).json()
         assert known["digest_at"] == "19:15:00"
-        assert {item["topic"]: item["is_on"] for item in known["items"]} == {"bookings": False, "payments": True}
+        assert {item["topic"]: item["is_on"] for item in known["items"]} == {"bookings": False}
         body = {"topics": {"bookings": True}, "digest_at": None}
         assert (await api.put(own, json=body)).json()["digest_at"] is None
         assert (await api.put(own, json=body | {"digest_at": "10:00:30"})).status_code == 422
         assert (await api.put(own, json=body | {"topics": {"reminders": False}})).status_code == 422
+
+    async def test_the_page_shows_what_comes_by_role_and_lets_one_choose_it(
+        self, runtime: Runtime, practice: TenantContext, http: HttpFactory
+    ) -> None:
+        own, path = "/api/v1/admin/auth/mail-preferences", "/admin/my-mails"
+        seen = {}
+        for role in (StaffRole.OWNER, StaffRole.RECEPTION):
+            staff = await make_staff_member(runtime, practice, role)
+            browser = http(practice, headers=HTML)
+            await sign_in_at(browser, "/admin/sign-in", staff.email, PASSWORD)
+            page = await browser.get(path)
+            assert_sober(page)
+            assert "Citas de toda la consulta" in page.text or "Appointments of the whole practice" in page.text
+            assert page.text.count(" disabled aria-describedby") == (2 if role is StaffRole.OWNER else 0)
+            wanted = ["bookings", "all_bookings", "unreached"]
+            assert (await submit(browser, page, path, delivery="at_once", topics=wanted)).status_code == 303
+            api = http(practice, headers=staff.headers)
+            items = (await api.get(own)).json()["items"]
+            seen[role] = {item["topic"] for item in items if item["is_on"]}
+            refused = await api.put(own, json={"topics": {"requests": False}, "digest_at": None})
+            assert refused.status_code == (422 if role is StaffRole.OWNER else 200)
+        assert seen == {
+            StaffRole.OWNER: {"bookings", "all_bookings", "unreached", "requests", "money_trouble"},
+            StaffRole.RECEPTION: {"bookings", "all_bookings", "unreached"},
+        }
 
     async def test_their_link_works_until_they_are_let_go(
         self, runtime: Runtime, practice: TenantContext, http: HttpFactory

@@ -7,6 +7,8 @@ import pytest
 from notifications.catalogue import CATALOGUE, TOPIC_WORDS, Audience, MailKind, Topic, optional_topics
 from notifications.composing import composed_kinds, register_composer
 from notifications.operator_mails.composing import composed_operator_kinds
+from notifications.watching import WATCHES
+from tenants.accounts.models import StaffRole
 from tests.support.mails import ROOT
 
 DOCUMENT = ROOT / "docs" / "notifications.md"
@@ -42,6 +44,18 @@ def test_the_document_shows_the_table() -> None:
     assert shown == rows(), "\n" + "\n".join(rows())
 
 
+def test_the_document_shows_who_may_watch_what() -> None:
+    lines = DOCUMENT.read_text().splitlines()
+    for watch in WATCHES.values():
+        [shown] = [line for line in lines if line.startswith(f"| `{watch.topic}` |")]
+        _, _, kinds, who_may, default, _ = (cell.strip() for cell in shown.split("|"))
+        assert re.findall(r"`(\w+)`", kinds) == [row.kind for row in CATALOGUE.values() if row.watch is watch.topic]
+        assert f"`{watch.permission}`" in who_may
+        assert ("practitioners_see_all" in who_may) == watch.if_seen
+        assert {str(role) for role in StaffRole if role in default} == set(watch.by_default)
+        assert ("always" in default) == bool(watch.always)
+
+
 def test_what_guards_or_is_due_can_not_be_switched_off() -> None:
     optional = {kind for kind, row in CATALOGUE.items() if row.is_optional}
     assert optional == {
@@ -49,7 +63,7 @@ def test_what_guards_or_is_due_can_not_be_switched_off() -> None:
             "waitlist_joined", "waitlist_lapsed", "waitlist_over", "package_expiring",
         "appointment_confirmed_practice", "appointment_moved_practice", "appointment_cancelled_practice",
         "appointment_series_practice", "group_session_moved_practice", "group_session_cancelled_practice",
-        "refund_settled_practice",
+        "refund_settled_practice", "mail_tasks_practice",
         "operator_news", "operator_alarm",
     }  # fmt: skip
 

@@ -40,7 +40,7 @@ PATIENCE_SECONDS = 60
 class Step(Enum):
     """Where the process dies."""
 
-    COMPOSING = "before anything is recorded"
+    COMPOSING = "queued, and nothing else is recorded"
     CONNECTED = "recorded, and the server greeted"
     HANDED_OVER = "the server has the content, its answer does not come"
     ACCEPTED = "the server's yes has arrived, the outcome is not recorded"
@@ -56,7 +56,7 @@ class After:
 
 
 EXPECTED = {
-    Step.COMPOSING: After(None, 1),
+    Step.COMPOSING: After(EmailStatus.SENDING, 1),
     Step.CONNECTED: After(EmailStatus.SENDING, 1),
     # The window that SMTP leaves open: never lost, and the copies can be told to be one mail.
     Step.HANDED_OVER: After(EmailStatus.SENDING, 2),

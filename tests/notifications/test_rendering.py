@@ -138,6 +138,8 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "read_at": when,
         "calendars_url": f"{base}/admin/external-calendars/1",
         "limit": 500,
+        "fresh": 2,
+        "waiting": 3,
         "can_raise": True,
         "whose": None,
         "is_taken_away": False,

@@ -10,23 +10,26 @@ import pytest
 
 from notifications.account_mails import CLIENT_PASSWORD_RESET
 from notifications.catalogue import Topic
+from notifications.errors import MailUnderWayError
 from notifications.events import NOTIFICATION_SEND
 from notifications.models import EmailStatus, MailboxMessage
 from notifications.port import Mail, MailUnavailableError
 from notifications.preferences.links import mask, read_token
 from notifications.preferences.models import ChangedBy, MailPreference
 from notifications.preferences.service import Account, TopicNotOptionalError, change_choices
+from notifications.resending import resend
 from notifications.rules import SWITCHED_OFF, TOO_MANY_TODAY
 from notifications.service import deliver, send_notification
 from scheduling.appointments.history import Actor
-from scheduling.appointments.mails import CANCELLED, CONFIRMED
+from scheduling.appointments.mails import CANCELLED, CONFIRMED, CONFIRMED_PRACTICE
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.visit_mails import REMINDER
-from tenants.accounts.models import AccountKind
+from scheduling.catalogue.models import Practitioner
+from tenants.accounts.models import AccountKind, StaffRole
 from tests.support.events import queued, run_due_events
 from tests.support.mails import links_in, logs_of, mails_of
-from tests.support.practices import SignedIn, make_client, make_practice
+from tests.support.practices import SignedIn, make_client, make_practice, make_staff_member
 from tests.support.scheduling import Offer, make_offer, set_practice
 from todoenbalance.kit import clock
 from todoenbalance.kit.errors import NotFoundError
@@ -34,6 +37,7 @@ from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
+from todoenbalance.subscriptions import register_composers
 
 MADRID = ZoneInfo("Europe/Madrid")
 
@@ -102,7 +106,9 @@ class TestChoices:
         client, other = [await make_client(runtime, practice) for _ in range(2)]
         offer = await make_offer(runtime, practice)
         await choose(runtime, practice, account_of(client), reminders=False)
-        await choose(runtime, practice, Account(AccountKind.STAFF, other.id), bookings=False)
+        by_link = {"changed_by": ChangedBy.ONE_CLICK, "changed_at": clock.now(), "is_on": False, "topic": "reminders"}
+        async with runtime.database.tenant(practice) as session:
+            session.add(MailPreference(account_kind=AccountKind.STAFF, account_id=other.id, **by_link))
         with clock.at(morning(1, 10)):
             theirs = await book(runtime, practice, offer, other, morning(2, 9))
             await send_notification(context(runtime, practice), to(other, REMINDER, theirs))
@@ -175,7 +181,8 @@ class TestQuietHours:
                 await send_notification(context(runtime, tenant), to(client, REMINDER, appointment_id))
             except RetryLaterError as later:
                 return later.delay_seconds
-        assert (await logs_of(runtime, tenant, REMINDER))[-1].status == EmailStatus.SENT
+        rows = await logs_of(runtime, tenant, REMINDER)
+        assert [row.status for row in rows if row.subject_id == appointment_id] == [EmailStatus.SENT]
         return None
 
     async def test_a_reminder_waits_for_the_readers_own_morning(self, runtime: Runtime, quiet: TenantContext) -> None:
@@ -186,7 +193,9 @@ class TestQuietHours:
             mine = await book(runtime, quiet, offer, here, morning(3, 10))
             theirs = await book(runtime, quiet, offer, bogota, morning(3, 11))
         assert await self._remind(runtime, quiet, here, mine, morning(2, 7)) == 3600
-        assert await logs_of(runtime, quiet, REMINDER) == []  # nothing is recorded of what waits
+        [waits] = await logs_of(runtime, quiet, REMINDER)
+        assert (waits.is_queued, waits.failure, waits.not_before) == (True, "quiet hours", morning(2, 8))
+        assert (waits.recipient, waits.subject) == ("", "")
         assert await self._remind(runtime, quiet, bogota, theirs, morning(2, 7)) == 7 * 3600  # it is 1:00 there
         assert await self._remind(runtime, quiet, here, mine, morning(2, 8)) is None
         assert await self._remind(runtime, quiet, bogota, theirs, morning(2, 23)) is None  # 17:00 there
@@ -224,6 +233,7 @@ class TestQuietHours:
                 await run_due_events(runtime, quiet)
             rows = await logs_of(runtime, quiet, REMINDER)
             assert [row.status for row in rows].count(EmailStatus.SENT) == sent, now
+            assert [row.is_queued for row in rows] == [not sent] * len(rows)
 
     async def test_what_is_due_does_not_wait_and_a_practice_may_have_no_quiet_hours(
         self, runtime: Runtime, quiet: TenantContext
@@ -262,6 +272,50 @@ class TestQuietHours:
             await run_due_events(runtime, quiet)
         found = {row.subject_id: row.status for row in await logs_of(runtime, quiet, REMINDER)}
         assert found == {kept: EmailStatus.SENT, given_up: EmailStatus.SKIPPED}
+
+    async def test_staff_are_left_alone_by_the_clock_that_they_work_by(
+        self, runtime: Runtime, quiet: TenantContext
+    ) -> None:
+        register_composers()
+        offer = await make_offer(runtime, quiet)
+        client = await make_client(runtime, quiet)
+        far = await make_staff_member(runtime, quiet, StaffRole.PRACTITIONER)
+        async with runtime.database.tenant(quiet) as session:
+            practitioner = await session.get_one(Practitioner, offer.practitioner_id)
+            practitioner.staff_id, practitioner.timezone = far.id, "America/Bogota"
+        with clock.at(morning(1, 9)):  # three in the morning there
+            await book(runtime, quiet, offer, client, morning(8, 16))
+            await run_due_events(runtime, quiet)
+        rows = {row.dedupe_key[-36:]: row for row in await logs_of(runtime, quiet, CONFIRMED_PRACTICE)}
+        assert rows[str(far.id)].not_before == morning(1, 14)
+        assert [row.status for key, row in rows.items() if key != str(far.id)] == [EmailStatus.SENT]
+
+    async def test_what_waits_is_one_mail_counts_as_none_and_is_as_old_as_its_announcement(
+        self, runtime: Runtime, quiet: TenantContext
+    ) -> None:
+        register_composers()
+        await set_practice(runtime, quiet, daily_mail_limit=1)
+        offer = await make_offer(runtime, quiet)
+        client = await make_client(runtime, quiet)
+        with clock.at(morning(1, 10)):
+            first, second = [await book(runtime, quiet, offer, client, morning(3, hour)) for hour in (10, 11)]
+            await run_due_events(runtime, quiet)
+        with clock.at(morning(2, 22)):  # both were due at ten and eleven, the workers were down
+            await run_due_events(runtime, quiet)
+            waiting = await logs_of(runtime, quiet, REMINDER)
+            assert [row.is_queued for row in waiting] == [True] * 2
+            async with runtime.database.tenant(quiet) as session:
+                with pytest.raises(MailUnderWayError):
+                    await resend(session, runtime, waiting[0].id)
+        with clock.at(morning(3, 8)):
+            await run_due_events(runtime, quiet)
+            await run_due_events(runtime, quiet)
+        rows = await logs_of(runtime, quiet, REMINDER)
+        assert {row.subject_id for row in rows} == {first, second}
+        assert sorted(row.status for row in rows) == [EmailStatus.SENT, EmailStatus.SKIPPED]  # the limit is one a day
+        for row in rows:
+            assert (row.announced_at, row.created_at) == (morning(2, 22), morning(3, 8))
+            assert (row.not_before, row.is_queued) == (None, False)
 
 
 class Down:

@@ -13,8 +13,9 @@ from notifications.events import NOTIFICATION_SEND
 from notifications.mailbox import Mailbox
 from notifications.models import Delivery, EmailLog, EmailStatus
 from notifications.port import Mail, MailRejectedError, MailUnavailableError
-from notifications.recipients import Recipient, list_practice_recipients
+from notifications.recipients import Recipient
 from notifications.service import GIVE_UP_AFTER, announce, deliver, register_composer, send_notification
+from notifications.watching import list_practice_recipients
 from tenants.accounts.models import Client, StaffRole
 from tenants.settings.models import PracticeSettings
 from tests.support.events import queued
@@ -83,14 +84,14 @@ class TestAnnouncing:
 
     async def test_the_practice_hears_once_for_each_address(self, runtime: Runtime, practice: TenantContext) -> None:
         staff = await make_staff_member(runtime, practice, StaffRole.PRACTITIONER)
-        staff_id = staff.id
+        staff_id, kind = staff.id, "appointment_confirmed_practice"
         async with runtime.database.tenant(practice) as session:
             # Provisioning made the owner's address the practice's contact.
-            assert len(await list_practice_recipients(session)) == 1
-            assert len(await list_practice_recipients(session, staff_id, staff_id, None)) == 2
+            assert len(await list_practice_recipients(session, kind)) == 1
+            assert len(await list_practice_recipients(session, kind, staff_id, staff_id, None)) == 2
             settings = await session.get_one(PracticeSettings, 1)
             settings.contact_email = "hola@example.com"
-            assert Recipient.practice_contact() in await list_practice_recipients(session, staff_id)
+            assert Recipient.practice_contact() in await list_practice_recipients(session, kind, staff_id)
 
 
 class TestSending:

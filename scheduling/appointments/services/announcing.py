@@ -1,20 +1,25 @@
 """Telling of appointments: events for the mails, with those that the calendar causes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import Range
 
 from scheduling.appointments.events import (
+    APPOINTMENT_CHANGED,
     APPOINTMENT_HOLD_EXPIRY,
     APPOINTMENT_UNANSWERED,
     TIME_FREED,
 )
-from scheduling.appointments.models import Appointment
+from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.services.reminding import queue_visit_mails
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.publish import Payload, publish
+
+SETTLED_AFTER = timedelta(minutes=2)
+"""A link that was pasted wrong is put right by then."""
+NEAR = timedelta(hours=1)
 
 
 async def announce_appointment(
@@ -40,6 +45,24 @@ async def tell(
     """
     payload: Payload = {"appointment_id": str(appointment_id), "version": version}
     await publish(session, topic, {**payload, "with_session": True} if with_session else payload)
+
+
+async def announce_place(session: TenantSession, appointment: Appointment) -> None:
+    """Tell the client of a locked appointment that it takes place elsewhere now, or by another link.
+
+    What is told is how it stands when the mail is made: changes that follow one another within minutes make one mail,
+    unless the visit is near. Who has no confirmed time yet reads of it in the confirmation; of a visit that has begun
+    or is not to be it is news to nobody.
+    """
+    now = clock.now()
+    if appointment.status not in (AppointmentStatus.HELD, AppointmentStatus.CONFIRMED) or appointment.starts_at <= now:
+        return
+    appointment.revision += 1
+    if appointment.status != AppointmentStatus.CONFIRMED:
+        return
+    payload: Payload = {"appointment_id": str(appointment.id), "sequence": appointment.sequence}
+    is_near = appointment.starts_at - now < NEAR
+    await publish(session, APPOINTMENT_CHANGED, payload, run_at=None if is_near else now + SETTLED_AFTER)
 
 
 async def announce_unanswered(session: TenantSession, appointment_id: UUID, version: int) -> None:

@@ -10,6 +10,7 @@ from scheduling.appointments.events import APPOINTMENT_FEE_OWED, APPOINTMENT_MIS
 from scheduling.appointments.history import Actor, ChangeKind, record_change
 from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.repository import AppointmentRepository
+from scheduling.appointments.services.announcing import announce_place
 from scheduling.appointments.services.means import is_paid_with_credit, spend_means
 from scheduling.appointments.services.reading import KEPT, check_owner
 from scheduling.appointments.terms import Terms
@@ -105,16 +106,22 @@ async def waive_no_show_fee(session: TenantSession, appointment_id: UUID, reason
 async def set_meeting_url(
     session: TenantSession, appointment_id: UUID, url: str | None, *, actor: Actor | None = None
 ) -> Appointment:
-    """Where an online appointment takes place.
+    """Where an online appointment takes place; its client is told. Without an ``actor`` it is part of the booking, in
+    the same transaction, whose mail says it.
 
     Raises :class:`NotFoundError`, and :class:`InvalidInputError` for a seat, whose address is its session's.
     """
     appointment = check_owner(await AppointmentRepository(session).lock(appointment_id), None)
     if appointment.group_session_id is not None and appointment.meeting_url != url:
         raise InvalidInputError(["body", "meeting_url"], "is its session's", "meeting_url_of_session")
-    if appointment.meeting_url != url and actor is not None:
-        record_change(session, appointment.id, ChangeKind.MEETING, actor)
+    if appointment.meeting_url == url:
+        return appointment
     appointment.meeting_url = url
+    if actor is None:
+        return appointment
+    record_change(session, appointment.id, ChangeKind.MEETING, actor)
+    if appointment.location_kind == "online":  # elsewhere nobody is shown a link
+        await announce_place(session, appointment)
     return appointment
 
 

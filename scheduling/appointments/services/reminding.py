@@ -5,8 +5,8 @@ decides: a reminder that is not wanted any more is not sent, and one that was ad
 visits that are booked already. Repeating any of it is harmless, since each mail goes once.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -18,6 +18,7 @@ from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.catalogue.models import Service
 from tenants.settings.models import PracticeSettings
 from tenants.settings.reminders import reminders_of
+from tenants.settings.service import SETTLED_AFTER
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.publish import publish
@@ -28,10 +29,25 @@ TOOK_PLACE = (AppointmentStatus.COMPLETED, AppointmentStatus.CONFIRMED)
 
 @dataclass(frozen=True, slots=True)
 class Occasions:
-    """When the clients of a service are written to: minutes before, the longest first, and hours after."""
+    """When the clients of a service are written to: minutes before, the longest first, and hours after.
+
+    ``since``: when reminders were added, of those that there were not always.
+    """
 
     reminders: Sequence[int]
     follow_up_hours: int | None
+    since: Mapping[int, datetime] = field(default_factory=dict)
+
+    def are_queued_for(self, starts_at: datetime, besides: int) -> list[int]:
+        """Those that a visit then is reminded by, and the one that is asked about. One that was added when its moment
+        was past, or about to be, has no row in the queue, so no other is to be left out for its sake."""
+        return [
+            one
+            for one in self.reminders
+            if one == besides
+            or one not in self.since
+            or starts_at - timedelta(minutes=one) > self.since[one] + SETTLED_AFTER
+        ]
 
     @classmethod
     async def of_service(cls, session: TenantSession, service_id: UUID) -> Self:
@@ -42,12 +58,26 @@ class Occasions:
                 Service.follow_up_hours,
                 PracticeSettings.reminder_minutes,
                 PracticeSettings.reminder_hours,
+                Service.reminders_since,
+                PracticeSettings.reminders_since,
             )
             .join(PracticeSettings, true())
             .where(Service.id == service_id)
         )
-        own, follow_up_hours, practices, hours = (await session.execute(statement)).tuples().one()
-        return cls(reminders_of(practices if own is None else own, hours), follow_up_hours)
+        own, follow_up_hours, practices, hours, *added = (await session.execute(statement)).one()
+        if own is not None:
+            return cls(reminders_of(own, hours), follow_up_hours, _latest(added[:1]))
+        return cls(reminders_of(practices, hours), follow_up_hours, _latest(added))
+
+
+def _latest(added: Sequence[Mapping[str, str] | None]) -> dict[int, datetime]:
+    """When each reminder came to be, of a service that has the practice's since it follows them."""
+    found: dict[int, datetime] = {}
+    for known in added:
+        for minutes, moment in (known or {}).items():
+            at = datetime.fromisoformat(moment)
+            found[int(minutes)] = max(at, found.get(int(minutes), at))
+    return found
 
 
 def is_useful(reminders: Collection[int], minutes: int, starts_at: datetime) -> bool:

@@ -10,7 +10,7 @@ from scheduling.catalogue.repository import CatalogueRepository, OwnTermsRow
 from scheduling.catalogue.schemas import OwnTerms, ServiceAdminRead, ServiceCreate, ServicePatch
 from scheduling.catalogue.service import get_service, read_service
 from scheduling.catalogue.services.known import check_known
-from tenants.settings.reminders import practice_reminders
+from tenants.settings.reminders import note_added, practice_reminders
 from tenants.settings.service import SETTLED_AFTER, get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
@@ -67,8 +67,11 @@ async def change_service(session: TenantSession, service_id: UUID, patch: Servic
     if "price" in changes:
         service.currency = session.tenant.currency
     _check_deposit(service)
+    present = await _reminders(session, service)
+    added = set(present) - set(reminders)
+    service.reminders_since = note_added(service.reminders_since, present, added, clock.now())
     await catalogue.flush()
-    await _tell_of_mails(session, service, set(await _reminders(session, service)) - set(reminders), follow_up)
+    await _tell_of_mails(session, service, added, follow_up)
     await _link(session, service.id, patch)
     return await read_service(session, service_id)
 

@@ -9,11 +9,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from scheduling.appointments.errors import SlotNotOfferedError, SlotTakenError
-from scheduling.appointments.events import APPOINTMENT_CONFIRMED
 from scheduling.appointments.history import SYSTEM, Actor, ChangeKind, record_change
-from scheduling.appointments.models import Appointment, AppointmentStatus
 from scheduling.appointments.placement import NO_LIBERTIES, Liberties, Place, take_time
-from scheduling.appointments.services.announcing import announce_appointment, announce_freed
+from scheduling.appointments.services.announcing import announce_freed, announce_place
 from scheduling.availability.rules import Rules, load_rules
 from scheduling.group_sessions.announcing import announce_planned, announce_session
 from scheduling.group_sessions.errors import GroupSessionStateError, SeatsTakenError, SessionsConflictError
@@ -159,7 +157,7 @@ async def change_session(
 ) -> GroupSession:
     """Change ``capacity``, ``location_kind`` or ``meeting_url``, those that are named, for all seats too.
 
-    Another place is news: those who come are told of it like of a new confirmation, the practice once.
+    Another place is news: those who come are told of it, and of another link, the practice once, of the place.
 
     Raises :class:`NotFoundError`, :class:`GroupSessionStateError`, :class:`SeatsTakenError`,
     :class:`InvalidInputError`.
@@ -204,13 +202,5 @@ async def _change_place(session: TenantSession, group: GroupSession, changes: Ma
             continue
         seat.location_kind, seat.meeting_url = group.location_kind, group.meeting_url
         record_change(session, seat.id, ChangeKind.MEETING, actor)
-        if is_elsewhere:
-            await _tell_of_place(session, seat)
-
-
-async def _tell_of_place(session: TenantSession, seat: Appointment) -> None:
-    if seat.starts_at <= clock.now():
-        return  # it is news to nobody any more, and what is queued for after the visit names this version
-    seat.version += 1
-    if seat.status == AppointmentStatus.CONFIRMED:
-        await announce_appointment(session, seat, APPOINTMENT_CONFIRMED, with_session=True)
+        if is_elsewhere or group.location_kind == "online":  # elsewhere nobody is shown a link
+            await announce_place(session, seat)

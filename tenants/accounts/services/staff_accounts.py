@@ -1,6 +1,6 @@
 """Staff: inviting, accepting, changing, finding them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -48,6 +48,11 @@ async def list_staff(
 async def list_owners(session: TenantSession) -> list[Staff]:
     """Active owners, who hear about what concerns the practice as a whole."""
     return await AccountRepository(session).list_owner_addresses()
+
+
+async def list_active_staff(session: TenantSession) -> Sequence[Staff]:
+    """Everybody who works here, in the order in which they were invited; some may not have accepted yet."""
+    return await AccountRepository(session).list_active_staff()
 
 
 def make_staff(email: str, first_name: str, last_name: str, role: StaffRole, locale: str) -> Staff:

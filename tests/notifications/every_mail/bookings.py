@@ -3,14 +3,17 @@
 from scheduling.appointments.history import Actor
 from scheduling.appointments.models import Appointment
 from scheduling.appointments.series import Frequency, Pattern
+from scheduling.appointments.services.announcing import SETTLED_AFTER
 from scheduling.appointments.services.booking import Wish
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.services.moving import reschedule_appointment
 from scheduling.appointments.services.outcomes import set_meeting_url, set_private_notes
 from scheduling.appointments.services.series import book_series
 from scheduling.catalogue.models import ServicePractitioner
+from scheduling.group_sessions.services.planning import change_session
 from tests.notifications.every_mail.scenarios import shows
-from tests.notifications.every_mail.world import CANARY, DAY, HOUR, WEDNESDAY, World
+from tests.notifications.every_mail.world import CANARY, DAY, HOUR, NOW, WEDNESDAY, World
+from tests.support.group_sessions import plan
 from tests.support.practices import SignedIn
 from tests.support.scheduling import Offer
 
@@ -90,6 +93,38 @@ async def staff_move_a_visit_to_a_colleague(world: World) -> None:
             session, appointment.id, WEDNESDAY + HOUR, practitioner_id=colleague_id, actor=world.by_owner
         )
     await world.run()
+
+
+@shows("appointment_changed")
+async def a_visit_online_gets_its_link_and_another_one_at_once(world: World) -> None:
+    _, _, appointment = await booked(world, location_kinds=["online"])
+    async with world.session() as session:
+        await set_meeting_url(session, appointment.id, f"{MEETING}-wrong", actor=world.by_owner)
+    async with world.session() as session:
+        await set_meeting_url(session, appointment.id, MEETING, actor=world.by_owner)
+    await world.run(NOW + SETTLED_AFTER)
+
+
+@shows("appointment_changed")
+async def a_link_is_taken_away(world: World) -> None:
+    _, _, appointment = await booked(world, location_kinds=["online"])
+    for number, url in enumerate((MEETING, None), start=1):
+        async with world.session() as session:
+            await set_meeting_url(session, appointment.id, url, actor=world.by_owner)
+        await world.run(NOW + number * SETTLED_AFTER)
+
+
+@shows("appointment_changed")
+async def a_session_with_a_child_takes_place_at_the_practice_after_all(world: World) -> None:
+    offer = await world.offer(capacity=6, location_kinds=["practice", "online"])
+    group = await plan(world.runtime, world.practice, offer, WEDNESDAY, location_kind="online", meeting_url=MEETING)
+    client = await world.client()
+    await world.book(offer, client, dependant_id=await world.child(client))
+    await world.run()
+    await world.letters()
+    async with world.session() as session:
+        await change_session(session, group.id, {"location_kind": "practice"}, actor=world.by_owner)
+    await world.run(NOW + SETTLED_AFTER)
 
 
 @shows(*CANCELLED)

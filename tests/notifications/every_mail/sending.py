@@ -5,17 +5,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from notifications.catalogue import Channel
+from notifications.mail_tasks.models import TaskReason
+from notifications.mail_tasks.service import open_task
+from notifications.models import EmailLog
 from notifications.sender import service
 from notifications.sender.service import SenderChoices, SenderStatus
 from notifications.texting.choices import choose
 from notifications.texting.consents import give_consent
 from notifications.texting.models import GivenBy
+from tenants.accounts.models import StaffRole
 from tests.notifications.every_mail.scenarios import shows
-from tests.notifications.every_mail.world import DAY, HOUR, WEDNESDAY, World
+from tests.notifications.every_mail.world import DAY, HOUR, NOW, WEDNESDAY, World
 from tests.notifications.sender.conftest import asking
 from tests.notifications.sender.test_smtp import ARRANGED
 from tests.notifications.texting.helpers import agree
 from tests.support.dns_server import DnsServer, dns_server
+from todoenbalance.kit import clock
 
 DOMAINS = {"es": "nuria-sol.example", "en": "sol-nuria.example"}
 
@@ -56,6 +61,21 @@ async def look(world: World) -> SenderStatus:
     await world.run()
     async with world.session() as session:
         return (await service.get_sender(session, world.runtime)).status
+
+
+@shows("mail_tasks_practice")
+async def mail_does_not_reach_two_clients(world: World) -> None:
+    await world.staff("reception", StaffRole.RECEPTION, "Rosa Font")
+    offer = await world.offer()
+    for hours, role in enumerate(("client", "other")):
+        client = await world.client(role)
+        await world.book(offer, client, WEDNESDAY + hours * HOUR)
+        await world.run()
+        [sent] = [one for one in await world.letters() if one.role == role]
+        async with world.session() as session:
+            log = await session.get_one(EmailLog, sent.mail.id)
+            await open_task(session, log, TaskReason.HARD_BOUNCE, clock.now())
+    await world.run(NOW + HOUR)
 
 
 @shows("text_limit_reached")

@@ -241,7 +241,7 @@ class World:
         async with self.session() as session:
             statement = select(EmailLog, MailboxMessage).outerjoin(MailboxMessage, MailboxMessage.id == EmailLog.id)
             rows = (await session.execute(statement.order_by(EmailLog.id))).all()
-        fresh = [(log, mail) for log, mail in rows if log.id not in self._seen]
+        fresh = [(log, mail) for log, mail in rows if log.id not in self._seen and not log.is_queued]
         self._seen.update(log.id for log, _ in fresh)
         assert not [log.kind for log, _ in fresh if log.status in (EmailStatus.SENDING, EmailStatus.FAILED)]
         return [self._letter(log.kind, mail) for log, mail in fresh if mail is not None]

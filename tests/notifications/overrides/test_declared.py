@@ -21,7 +21,7 @@ from notifications.overrides.variables import COMMON, OverridableKind, Shape, Va
 from notifications.recipients import Recipient, find_reader
 from notifications.rendering import builtin_source
 from notifications.service import Composer, Notice, composed_kinds
-from scheduling.appointments import fee_mails, mails, request_mails, series_mails, visit_mails
+from scheduling.appointments import changed_mails, fee_mails, mails, request_mails, series_mails, visit_mails
 from scheduling.appointments.events import FEE_KIND
 from scheduling.appointments.models import Appointment
 from scheduling.catalogue.models import Service
@@ -48,6 +48,7 @@ COMPOSERS: Mapping[str, Composer] = {
     account_mails.CLIENT_WELCOME: account_mails.compose_welcome,
     mails.CONFIRMED: mails.compose_standing,
     mails.MOVED: mails.compose_standing,
+    changed_mails.CHANGED: changed_mails.compose_changed,
     visit_mails.REMINDER: visit_mails.compose_reminder,
     mails.CANCELLED: mails.compose_cancelled,
     visit_mails.FOLLOW_UP: visit_mails.compose_follow_up,
@@ -173,7 +174,7 @@ async def test_composers_deliver_what_is_declared(runtime: Runtime, practice: Te
         session.add(child)
         await session.flush()  # the appointment refers to it
         row.dependant_id = child.id
-        for kind in (mails.CONFIRMED, mails.MOVED, visit_mails.REMINDER):
+        for kind in (mails.CONFIRMED, mails.MOVED, changed_mails.CHANGED, visit_mails.REMINDER):
             await check(kind, row.id, row.client_id, row.version)
         row.status, row.cancelled_by = "cancelled", "staff"
         for kind in (mails.CANCELLED, request_mails.DECLINED):

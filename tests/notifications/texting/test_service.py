@@ -24,7 +24,8 @@ from scheduling.appointments.history import Actor
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.visit_mails import REMINDER
-from tenants.accounts.models import AccountKind
+from tenants.accounts.models import AccountKind, Relationship
+from tenants.accounts.services.dependants import NewDependant, add_dependant
 from tests.notifications.texting.conftest import NUMBER, PHONE
 from tests.notifications.texting.helpers import agree, consents_of, set_phone, texts_of
 from tests.support.events import queued, run_due_events
@@ -330,6 +331,40 @@ async def test_on_a_laptop_it_lands_in_the_mailbox_marked_as_what_it_is(
         "[SMS]",
         f"{texting.name}: recordatorio de tu cita, sabado 6 de marzo a las 09:00.",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "locale", "whose"),
+    [
+        ("Leo", "es", "la cita de Leo"),
+        ("Leo", "en", "Leo's appointment"),
+        ("María de los Ángeles " * 4, "es", "tu cita"),
+        ("\u041b\u0435\u0432", "es", "tu cita"),
+    ],
+)
+async def test_of_a_childs_visit_it_names_the_child_where_that_costs_nothing(
+    runtime: Runtime, texting: TenantContext, gateway: TextGateway, name: str, locale: str, whose: str
+) -> None:
+    client = await make_client(runtime, texting, phone=PHONE, locale=locale)
+    offer = await make_offer(runtime, texting)
+    with clock.at(at(1, 10)):
+        await agree(runtime, texting, client)
+        async with runtime.database.tenant(texting) as session:
+            new = NewDependant(first_name=name, last_name="Gil", relationship=Relationship.CHILD, birth_date=None)
+            child = await add_dependant(session, client.id, new)
+            await book_appointment(
+                session,
+                client_id=client.id,
+                service_id=offer.service_id,
+                starts_at=at(6, 9).astimezone(UTC),
+                dependant_id=child.id,
+            )
+        await run_due_events(runtime, texting)
+    with clock.at(at(5, 9)):
+        await run_due_events(runtime, texting)
+    [text] = gateway.texts
+    assert f": recordatorio de {whose}, " in text or f": reminder of {whose}, " in text
+    assert (await only(runtime, texting)).segments == 1
 
 
 async def test_without_a_gateway_nothing_is_queued_and_what_was_is_dropped(

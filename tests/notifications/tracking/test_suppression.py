@@ -102,7 +102,7 @@ class TestFrontDesk:
         log = await post.notify(client)
         await post.tell(post.event(log, "processed"), post.event(log, "bounce", **BOUNCED))
         here = post.http(post.practice, headers=staff.headers)
-        [item] = (await here.get("/api/v1/admin/email-logs")).json()["items"]
+        [item] = (await here.get("/api/v1/admin/email-logs", params={"client_id": str(client.id)})).json()["items"]
         assert (item["delivery"], item["delivery_reason"]) == ("bounced", BOUNCED["reason"])
         assert {event["kind"] for event in item["events"]} == {"processed", "bounced"}
         [found] = (await here.get(LIST)).json()["items"]

@@ -50,6 +50,7 @@ def an_appointment(**fields: Any) -> Appointment:
         "notes": "intolerancia a la lactosa",
         "cancellation_reason": "estoy enferma",
         "version": 0,
+        "revision": 0,
         "created_at": STARTS_AT - timedelta(days=3),
     }
     return Appointment(**(values | fields))

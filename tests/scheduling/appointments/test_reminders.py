@@ -21,7 +21,10 @@ from scheduling.appointments.services.reminding import due_reminder, is_useful
 from scheduling.appointments.visit_mails import FOLLOW_UP, MISSED, REMINDER, on_appointment_follow_up
 from scheduling.catalogue.schemas import ServicePatch
 from scheduling.catalogue.services.offers import change_service
+from tenants.accounts.models import Relationship
+from tenants.accounts.services.dependants import NewDependant, add_dependant
 from tests.support.events import queued, run_due_events
+from tests.support.group_sessions import make_group_offer, plan
 from tests.support.mails import assert_speaks, links_in, logs_of, mails_of
 from tests.support.practices import SignedIn, make_client
 from tests.support.scheduling import Offer, make_offer, set_practice
@@ -169,6 +172,25 @@ class TestReminders:
         await world.before(0.5)
         assert await world.sent() == 2
 
+    async def test_one_that_is_added_too_late_takes_no_other_ones_place(self, world: World) -> None:
+        await world.book()
+        # The workers are down from before the reminder of two days until ten hours before the visit.
+        with clock.at(world.starts_at - 11 * H):
+            async with world.runtime.database.tenant(world.practice) as session:
+                patch = ServicePatch(reminder_minutes=[48 * 60, 12 * 60, 2 * 60])
+                await change_service(session, world.offer.service_id, patch)
+        await world.before(10)
+        assert await world.statuses() == [EmailStatus.SENT]
+        [log] = await logs_of(world.runtime, world.practice, REMINDER)
+        assert f"-{48 * 60}:" in log.dedupe_key
+        # One that was there at its moment does take it.
+        with clock.at(world.starts_at - 9 * H):
+            await world.change_service(reminder_minutes=[48 * 60, 12 * 60, 2 * 60, 60])
+        await world.before(0.9)
+        logs = await logs_of(world.runtime, world.practice, REMINDER)
+        outcomes = {one.dedupe_key.split(":")[2]: one.status for one in logs}
+        assert outcomes == {"0-2880": EmailStatus.SENT, "0-120": EmailStatus.SKIPPED, "0-60": EmailStatus.SENT}
+
     async def test_one_that_the_practice_adds_does_not_come_for_services_with_their_own(self, world: World) -> None:
         own = await make_offer(world.runtime, world.practice, reminder_minutes=[])
         await world.book()
@@ -271,6 +293,33 @@ class TestFollowUp:
         await world.book(world.starts_at + timedelta(days=9))
         await world.before(-40)
         assert await world.statuses(FOLLOW_UP) == []
+
+    @pytest.mark.parametrize("missing", [None, 0, 1])
+    async def test_a_parent_with_two_children_in_a_session_is_thanked_once(
+        self, world: World, missing: int | None
+    ) -> None:
+        offer = await make_group_offer(world.runtime, world.practice, follow_up_hours=24)
+        group = await plan(world.runtime, world.practice, offer, world.starts_at)
+        seats = []
+        for name in ("Leo", "Luz"):
+            async with world.runtime.database.tenant(world.practice) as session:
+                new = NewDependant(first_name=name, last_name="Gil", relationship=Relationship.CHILD, birth_date=None)
+                child = await add_dependant(session, world.client.id, new)
+                made = await book_appointment(
+                    session,
+                    client_id=world.client.id,
+                    service_id=offer.service_id,
+                    starts_at=group.starts_at,
+                    dependant_id=child.id,
+                )
+            seats.append(made.id)
+        if missing is not None:
+            with clock.at(group.ends_at):
+                async with world.runtime.database.tenant(world.practice) as session:
+                    await record_outcome(session, seats[missing], AppointmentStatus.NO_SHOW, actor=STAFF)
+        await world.at(group.ends_at + 24 * H)
+        await world.at(group.ends_at + 25 * H)
+        assert await world.sent(FOLLOW_UP) == 1
 
     async def test_not_days_late(self, world: World) -> None:
         await self.took_place(world)

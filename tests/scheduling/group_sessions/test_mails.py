@@ -14,6 +14,7 @@ from scheduling.appointments import mails as seat_mails
 from scheduling.appointments.events import APPOINTMENT_MOVED
 from scheduling.appointments.history import SYSTEM, Actor
 from scheduling.appointments.models import Appointment
+from scheduling.appointments.services.announcing import SETTLED_AFTER
 from scheduling.appointments.services.cancelling import cancel_appointment
 from scheduling.appointments.visit_mails import FOLLOW_UP
 from scheduling.catalogue.models import Practitioner, Service, ServicePractitioner
@@ -148,6 +149,8 @@ class TestAnotherPlace:
         assert "Por videollamada" in mail.text
         calendar, event = entry_of(mail)
         assert (calendar["METHOD"], event["SEQUENCE"]) == ("REQUEST", 1)
+        with clock.at(clock.now() + SETTLED_AFTER):
+            await house.run()
         for client in clients:
             assert "https://meet.example.com/g" in (await house.last_to(client.email)).text
 

@@ -10,6 +10,7 @@ from notifications.models import MailboxMessage
 from scheduling.appointments.history import Actor
 from scheduling.appointments.mails import CANCELLED, MOVED
 from scheduling.appointments.models import Appointment
+from scheduling.appointments.services.announcing import SETTLED_AFTER
 from scheduling.appointments.visit_mails import REMINDER
 from scheduling.catalogue.models import Practitioner, Service
 from scheduling.group_sessions.mails import PLANNED_PRACTICE
@@ -24,6 +25,7 @@ from tests.support.group_sessions import plan, take
 from tests.support.mails import logs_of, mails_of
 from tests.support.practices import SignedIn, make_client, make_staff_member
 from tests.support.scheduling import Offer
+from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
@@ -188,14 +190,14 @@ class TestMails:
             _, event = entry_of(mail)
             assert (event.start, event["SEQUENCE"]) == (to, 1)
 
-    async def test_another_place_is_told_like_a_new_confirmation(self, free: Desk, group: GroupSession) -> None:
+    async def test_another_place_is_told_with_a_newer_entry(self, free: Desk, group: GroupSession) -> None:
         async with free.runtime.database.tenant(free.practice) as session:
             (await session.get_one(Service, free.service_id)).location_kinds = ["practice", "online"]
         client, _ = await self.seat(free, group)
         changes = {"location_kind": "online", "meeting_url": "https://meet.example.com/g"}
         async with free.runtime.database.tenant(free.practice) as session:
             await change_session(session, group.id, changes, actor=STAFF)
-        await run_due_events(free.runtime, free.practice)
+        await run_due_events(free.runtime, free.practice, until=clock.now() + SETTLED_AFTER)
         _, mail = await mails_of(free.runtime, free.practice, client.email)
         assert "https://meet.example.com/g" in mail.text
         assert entry_of(mail)[1]["SEQUENCE"] == 1
