@@ -47,8 +47,10 @@ from notifications.overrides.service import TESTS, register_test_mail
 from notifications.personal_data import MailData
 from notifications.retention import MAIL_BODIES, MAIL_LOG, MAIL_SUPPRESSIONS, MAIL_TASKS
 from notifications.sender.checking import check_mail_sender
-from notifications.sender.events import MAIL_SENDER_CHECK
+from notifications.sender.events import MAIL_DOMAIN_FORGET, MAIL_SENDER_CHECK
+from notifications.sender.forgetting import forget_domain
 from notifications.sender.mails import register_mail_sender_mails
+from notifications.sender.service import revive_check
 from notifications.service import send_notification
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import register_text_mails
@@ -185,7 +187,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
-    privacy.HOUSEKEEPING: [privacy_tasks.keep_house],
+    privacy.HOUSEKEEPING: [revive_check, privacy_tasks.keep_house],  # the last of them has the row come again
     plans.PLAN_CHANGED: [plan_tasks.on_plan_changed],
     platform_fees.DUNNING_STEP: [plan_mails.on_dunning_step],
     platform_fees.SUBSCRIPTION_RESTORED: [plan_mails.on_restored],
@@ -197,6 +199,7 @@ PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
     platform_fees.PLATFORM_EVENT_RECEIVED: [platform_fee_tasks.on_platform_event],
     platform_fees.SUBSCRIPTION_CHECK: [platform_fee_tasks.on_subscription_check],
     platform_fees.STATEMENT_CLOSE: [platform_fee_tasks.on_statement_close],
+    MAIL_DOMAIN_FORGET: [forget_domain],
 }
 """Of the platform's own events, which belong to no practice."""
 
