@@ -72,4 +72,5 @@ async def assemble(
         reply_to=sender.reply_to,
         headers=headers,
         attachments=composed.attachments,
+        is_own_sender=sender.is_own,
     )

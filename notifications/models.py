@@ -14,7 +14,8 @@ from todoenbalance.kit.database import PlatformBase, TenantBase
 class EmailStatus(StrEnum):
     """``sending`` is committed before the adapter is called. ``skipped``: it was no longer true, or not wanted.
 
-    ``held``: it waits for its reader's digest.
+    ``held``: it waits for its reader's digest. ``failed``: nobody tries any more; the reason says if it may have
+    arrived.
     """
 
     SENDING = "sending"

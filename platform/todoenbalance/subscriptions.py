@@ -51,12 +51,12 @@ from notifications.sender.events import MAIL_DOMAIN_FORGET, MAIL_SENDER_CHECK
 from notifications.sender.forgetting import forget_domain
 from notifications.sender.mails import register_mail_sender_mails
 from notifications.sender.service import revive_check
-from notifications.service import send_notification
+from notifications.service import on_send_parked, send_notification
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import register_text_mails
 from notifications.texting.personal_data import TextData
 from notifications.texting.retention import TEXT_CONSENTS, TEXT_LOG
-from notifications.texting.service import send_text
+from notifications.texting.service import on_text_parked, send_text
 from notifications.tracking.lifting import clear_provider_lists
 from scheduling.appointments import events as appointments
 from scheduling.appointments import fee_mails, request_mails, series_mails, visit_mails, visit_texts
@@ -92,6 +92,7 @@ from tenants.privacy.retention import register_retention
 from tenants.settings import events as settings
 from tenants.social import events as social
 from tenants.social.personal_data import SocialData
+from todoenbalance.kit.outbox.relay import parked_topic
 from todoenbalance.kit.outbox.tasks import PlatformHandler, TenantHandler
 from todoenbalance.operators.plans import on_plan_changed
 
@@ -116,6 +117,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_ADDRESS_TAKEN: [social_mails.on_address_taken],
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
+    parked_topic(NOTIFICATION_SEND): [on_send_parked],
     MAIL_SENDER_CHECK: [check_mail_sender],
     MAIL_SUPPRESSION_LIFTED: [clear_provider_lists],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
@@ -138,6 +140,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_FEE_CHARGED: [no_show_fee_charge.on_fee_charged],
     appointments.APPOINTMENT_REMINDER: [visit_mails.on_appointment_reminder, visit_texts.on_appointment_reminder],
     TEXT_SEND: [send_text],
+    parked_topic(TEXT_SEND): [on_text_parked],
     appointments.APPOINTMENT_FOLLOW_UP: [visit_mails.on_appointment_follow_up],
     appointments.APPOINTMENT_MISSED: [visit_mails.on_appointment_missed],
     settings.REMINDER_ADDED: [visit_mails.on_reminder_added],
