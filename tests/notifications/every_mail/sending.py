@@ -9,7 +9,7 @@ from notifications.sender.refusals import note_refusal
 from notifications.sender.service import SenderChoices, SenderStatus
 from notifications.texting.choices import choose
 from tests.notifications.every_mail.scenarios import shows
-from tests.notifications.every_mail.world import DAY, HOUR, WEDNESDAY, World
+from tests.notifications.every_mail.world import DAY, HOUR, NOW, WEDNESDAY, World
 from tests.notifications.sender.conftest import asking
 from tests.notifications.sender.test_smtp import ARRANGED
 from tests.notifications.texting.helpers import agree
@@ -43,6 +43,7 @@ async def an_address_is_refused(world: World) -> None:
     async with dns_server() as dns:
         with asked_by_us(world, dns):
             address = await use_own_address(world, dns)
+            world.travel(NOW + HOUR / 60)  # another outage than the one before
             async with world.session() as session:
                 await note_refusal(session, address)
             await world.run()
