@@ -63,6 +63,8 @@ async def deliver(context: TenantEventContext, payload: dict[str, Any], port: Ma
 async def on_send_parked(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """``notification.send.parked``: the queue gave a mail up, so its line of the log (made, if it never got that far)
     says that it failed, and the front desk hears of it. Nothing if somebody put the row back meanwhile."""
+    if context.tenant.status == TenantStatus.CLOSING:
+        return
     async with context.runtime.database.platform() as platform:
         if not await is_parked(platform, UUID(payload["parked_id"])):
             return

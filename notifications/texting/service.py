@@ -83,6 +83,8 @@ async def deliver_text(context: TenantEventContext, payload: dict[str, Any], por
 async def on_text_parked(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """``text.send.parked``: the queue gave a message up, and its line of the log says so. Nothing if somebody put the
     row back meanwhile."""
+    if context.tenant.status == TenantStatus.CLOSING:
+        return
     async with context.runtime.database.platform() as platform:
         if not await is_parked(platform, UUID(payload["parked_id"])):
             return

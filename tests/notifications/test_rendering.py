@@ -144,6 +144,7 @@ def values(language: str, **changed: Any) -> dict[str, Any]:
         "own_address": "citas@nuria.example",
         "own_domain": "nuria.example",
         "platform_address": "no-reply@todoenbalance.example",
+        "is_refused": False,
         "broken_at": when,
         "sender_url": f"{base}/admin/mail-sender",
     } | changed
@@ -157,6 +158,7 @@ VARIANTS: list[dict[str, Any]] = [
         "read_at": None,
         "is_taken": True,
         "is_taken_away": True,
+        "is_refused": True,
         "whose": "Pilar Ruiz",
         "cancelled_by": "staff",
         "cause": "paid_twice",
