@@ -29,20 +29,22 @@ async def give_up_others(context: TenantEventContext, wanted: str | None) -> Non
         row = await domains.find(context.tenant.id)
         if row is None or row.domain == wanted:
             return
-        await domains.lock_domain(row.domain)
-        ref = row.provider_ref if row.is_ours else None
-        is_shared = ref is not None and await domains.is_used_by_others(ref, context.tenant.id)
         await domains.delete(row)
-        if ref is not None and not is_shared:
-            await publish(platform, MAIL_DOMAIN_FORGET, {"ref": ref, "domain": row.domain})
+        ref = row.provider_ref
+        if ref is None or not row.is_ours:
+            return
+        await domains.lock_ref(ref)
+        if not await domains.is_used_by_others(ref, context.tenant.id):
+            await publish(platform, MAIL_DOMAIN_FORGET, {"ref": ref})
 
 
 async def name_domain(session: PlatformSession, tenant_id: UUID, domain: str, prepared: Prepared) -> bool:
     """Note which of the provider's domains a practice names; False if that one is about to be forgotten."""
     domains = MailDomainRepository(session)
-    await domains.lock_domain(domain)
-    if prepared.ref is not None and await is_waiting(session, None, MAIL_DOMAIN_FORGET, {"ref": prepared.ref}):
-        return False
+    if prepared.ref is not None:
+        await domains.lock_ref(prepared.ref)
+        if await is_waiting(session, None, MAIL_DOMAIN_FORGET, {"ref": prepared.ref}):
+            return False
     await domains.note_provider(tenant_id, domain, prepared.ref, is_new=prepared.is_new)
     return True
 
@@ -56,13 +58,13 @@ async def forget_domain(context: EventContext, payload: dict[str, Any]) -> None:
     authority = domain_authority(context.runtime.settings)
     async with context.runtime.database.platform() as platform:
         domains = MailDomainRepository(platform)
-        await domains.lock_domain(payload["domain"])
+        await domains.lock_ref(payload["ref"])
         if await domains.hand_on(payload["ref"]) or authority is None:
             return
     try:
         await authority.forget(payload["ref"])
     except DomainsRefusedError:
-        _log.warning("mail_domain_not_forgotten", domain=payload["domain"], provider_ref=payload["ref"])
+        _log.warning("mail_domain_not_forgotten", provider_ref=payload["ref"])
         raise
     except DomainsUnavailableError as unavailable:
         raise RetryLaterError("the mail provider is unavailable", AGAIN_SECONDS) from unavailable

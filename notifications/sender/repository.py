@@ -65,9 +65,9 @@ class MailDomainRepository:
         mine = (MailDomain.tenant_id == tenant_id, MailDomain.domain == domain)
         await self._session.execute(update(MailDomain).where(*mine).values(provider_ref=ref, is_ours=is_ours))
 
-    async def lock_domain(self, domain: str) -> None:
-        """Have everybody else wait who gives a domain up or names it anew, until the transaction ends."""
-        key = func.hashtextextended(f"mail-domain:{domain}", 0)
+    async def lock_ref(self, ref: str) -> None:
+        """Have everybody else wait who gives the provider's domain up or names it, until the transaction ends."""
+        key = func.hashtextextended(f"mail-domain:{ref}", 0)
         await self._session.execute(select(func.pg_advisory_xact_lock(key)))
 
     async def hand_on(self, ref: str) -> bool:
