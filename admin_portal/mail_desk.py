@@ -22,7 +22,7 @@ from notifications.errors import (
 )
 from notifications.mail_tasks.models import MailTask
 from notifications.mail_tasks.service import finish_task, list_tasks
-from notifications.resending import resend
+from notifications.resending import is_lost, resend
 from notifications.service import get_email_log
 from notifications.tracking.service import find_suppressions
 from scheduling.appointments.services.reading import next_appointments
@@ -123,7 +123,8 @@ async def resend_as_staff(
     """By the rules of the endpoint, for its page too; answers which time it is. Raises what ``resend`` raises."""
     await give_connection_back(session)
     await limit_account(runtime, context, MAIL_RESEND, str(staff_id))
-    log, again = await resend(session, runtime, log_id)
+    was_lost = await is_lost(session, runtime, log_id)
+    log, again = await resend(session, runtime, log_id, was_lost=was_lost)
     detail: dict[str, Any] = {"kind": log.kind, "again": again}
     record_staff_action(session, staff_id, "mail.resent", log.id, request_id=context.request_id, **detail)
     return again

@@ -81,4 +81,5 @@ def put_together(
         sender_address=sender.address,
         reply_to=sender.reply_to,
         headers=headers,
+        is_own_sender=sender.is_own,
     )

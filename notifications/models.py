@@ -15,7 +15,8 @@ class EmailStatus(StrEnum):
     """``sending`` is committed before the adapter is called, and, without an attempt, when a mail is announced: it is
     queued. ``skipped``: it was no longer true, or not wanted.
 
-    ``held``: it waits for its reader's digest.
+    ``held``: it waits for its reader's digest. ``failed``: nobody tries any more; the reason says if it may have
+    arrived.
     """
 
     SENDING = "sending"

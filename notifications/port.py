@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from notifications.handing_over import RejectedError, UnavailableError
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -20,6 +22,7 @@ class Mail:
 
     ``id`` is the message's own and stays the same when it is tried again: adapters hand it to the provider
     wherever that has a field for it. ``headers`` are extra ones; addresses and subject are not among them.
+    ``is_own_sender``: the sender's address is the practice's own, so a refusal of it says nothing about the platform.
     """
 
     id: UUID
@@ -32,24 +35,19 @@ class Mail:
     reply_to: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+    is_own_sender: bool = False
 
 
-class MailRejectedError(Exception):
-    """The provider will never take this message (bad address, refused content). Final.
-
-    The reason is stored and shown to staff: it must not quote the message.
-    """
+class MailRejectedError(RejectedError):
+    """The provider will never take this message (bad address, refused content)."""
 
 
-class MailUnavailableError(Exception):
-    """The provider did not answer, or said later. The same message may be handed over again.
+class MailUnavailableError(UnavailableError):
+    """The provider did not answer, or said later."""
 
-    ``delay_seconds``: after how long, if the provider said so.
-    """
 
-    def __init__(self, reason: str, delay_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.delay_seconds = delay_seconds
+class SenderRefusedError(MailUnavailableError):
+    """The provider takes no mail from the practice's own address. From another sender it may take the same mail."""
 
 
 class MailPort(Protocol):
@@ -61,7 +59,8 @@ class MailPort(Protocol):
         Called outside any transaction. It may be called again with the same ``mail.id`` after a crash or an
         unknown outcome; an adapter whose provider can recognise a repeat must let it do so. A provider that
         can't may deliver such a message twice, never zero times.
-        Raises :class:`MailRejectedError` (final) or :class:`MailUnavailableError` (try again).
+        Raises :class:`MailRejectedError` (final), :class:`MailUnavailableError` (try again) or, of a mail with
+        ``is_own_sender`` alone, :class:`SenderRefusedError`.
         """
         ...
 

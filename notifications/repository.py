@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from notifications.keys import MailKey
 from notifications.models import Delivery, EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
 from notifications.recipients import RecipientKind
 from todoenbalance.kit import clock
@@ -162,6 +163,11 @@ class EmailLogRepository:
         """Every mail of a kind about one thing."""
         statement = select(EmailLog).where(EmailLog.subject_id == subject_id, EmailLog.kind == kind)
         return (await self._session.scalars(statement.order_by(EmailLog.id))).all()
+
+    async def list_repeats(self, key: MailKey) -> list[tuple[int, EmailLog]]:
+        """Each time that staff had a mail sent again, by its number."""
+        known = [(MailKey.of(one), one) for one in await self.list_about(key.subject_id, key.kind)]
+        return [(it.again, one) for it, one in known if it is not None and it.first == key.first and it.again]
 
     async def page(self, wanted: MailFilter, *, limit: int, cursor: str | None) -> tuple[list[EmailLog], str | None]:
         """Newest first."""

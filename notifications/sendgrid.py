@@ -23,7 +23,7 @@ from urllib.parse import quote
 from python_http_client.exceptions import HTTPError  # type: ignore[import-untyped]  # has no types
 from sendgrid import SendGridAPIClient  # type: ignore[import-untyped]  # has no types
 
-from notifications.port import Mail, MailRejectedError, MailUnavailableError
+from notifications.port import Mail, MailRejectedError, MailUnavailableError, SenderRefusedError
 from todoenbalance.kit import clock
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.settings import SendGridSettings
@@ -37,6 +37,7 @@ PLATFORM: Final = "platform"
 
 _ACCEPTED: Final = 202
 _DELETED: Final = 204
+_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 _LISTS: Final = ("bounces", "blocks", "invalid_emails")
 _COMPLAINTS: Final = "spam_reports"
@@ -68,13 +69,16 @@ class SendGrid:
     async def send(self, mail: Mail) -> str:
         """Hand ``mail`` over once, and answer ``X-Message-Id``. See the module about repeats.
 
-        Raises :class:`MailRejectedError` or :class:`MailUnavailableError`.
+        Raises :class:`MailRejectedError`, :class:`MailUnavailableError` or :class:`SenderRefusedError`: 403 is what
+        SendGrid says where a domain was deleted or is not authenticated (any more), and of a key without permission.
         """
         body = body_of(mail, self._owner)
         try:
             answer = await asyncio.to_thread(self._client.send, body)
         except HTTPError as error:
-            known = _translate(error)
+            is_of_sender = mail.is_own_sender and int(error.status_code) == _FORBIDDEN
+            refusal = SenderRefusedError(f"sendgrid refuses the sender ({_FORBIDDEN})") if is_of_sender else None
+            known = refusal or _translate(error)
         except (OSError, HTTPException) as error:  # URLError, TimeoutError, ConnectionError, half an answer
             reason = getattr(error, "reason", None)
             name = type(reason if isinstance(reason, Exception) else error).__name__

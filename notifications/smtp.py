@@ -19,7 +19,7 @@ from typing import Final
 
 import aiosmtplib
 
-from notifications.port import Attachment, Mail, MailRejectedError, MailUnavailableError
+from notifications.port import Attachment, Mail, MailRejectedError, MailUnavailableError, SenderRefusedError
 from todoenbalance.kit import clock
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.settings import SmtpSecurity, SmtpSettings
@@ -28,6 +28,11 @@ QUIT_SECONDS: Final = 2.0
 _TOO_BIG: Final = 552
 _AUTHENTICATION: Final = frozenset({530, 534, 535, 538})
 """Replies that ask for (other) credentials, to whichever command (RFC 4954, 6)."""
+_REFUSALS: Final = frozenset({550, 551, 553, 554})
+_OF_SENDER: Final = frozenset({"5.1.7", "5.1.8", "5.7.60", *(f"5.7.{number}" for number in range(20, 28))})
+"""About a sender by themselves (RFC 3463, 3.2; RFC 7372, 3; 5.7.60 is Exchange's), whichever command they answer."""
+_WORDS_OF_SENDER: Final = re.compile(r"sender|send as|from address|not verified", re.IGNORECASE)
+"""What servers say with 5.7.1, or no such code, when it is the sender that they mind. Looked for, and not kept."""
 _ENHANCED: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\b")
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,70}")
 _LOCAL: Final = re.compile(r"""[^\s\x00-\x1f\x7f()<>\[\]:;@\\,"]{1,64}""")
@@ -58,7 +63,7 @@ class Smtp:
     async def send(self, mail: Mail) -> str:
         """Hand ``mail`` over, and answer its ``Message-ID``. See the module about repeats.
 
-        Raises :class:`MailRejectedError` or :class:`MailUnavailableError`.
+        Raises :class:`MailRejectedError`, :class:`MailUnavailableError` or :class:`SenderRefusedError`.
         """
         letter = write(mail)
         client = self._client()
@@ -72,7 +77,8 @@ class Smtp:
                     mail_options=["SMTPUTF8"] if letter.international else [],
                 )
         except (aiosmtplib.SMTPException, OSError) as error:
-            known = _translate(error)
+            refusal = _refusal_of_sender(error) if mail.is_own_sender else None
+            known = refusal or _translate(error)
         else:
             # The mail was taken: whatever goes wrong from here on changes nothing about that.
             with suppress(aiosmtplib.SMTPException, OSError):
@@ -124,7 +130,9 @@ def _write(mail: Mail) -> Letter:
     if reply_to is not None:
         message["Reply-To"] = reply_to
     message["Date"] = format_datetime(clock.now())
-    message_id = f"<{mail.id}@{sender.domain}>"
+    # One that names the message stays, whoever the mail is from: a copy of before may have it.
+    given = mail.headers.get("Message-ID", "")
+    message_id = given if given.startswith(f"<{mail.id}@") else f"<{mail.id}@{sender.domain}>"
     message["Message-ID"] = message_id
     as_they_are = b""
     for name, value in mail.headers.items():
@@ -162,6 +170,24 @@ def _attach(message: EmailMessage, item: Attachment) -> None:
     message.add_attachment(
         item.content, maintype=kind.maintype, subtype=kind.subtype, filename=item.filename, params=dict(kind.params)
     )
+
+
+def _refusal_of_sender(error: BaseException) -> SenderRefusedError | None:
+    """If that is what the server minds: at ``MAIL FROM``, or later, as servers like to say all that they mind then."""
+    match error:
+        case aiosmtplib.SMTPSenderRefused():
+            is_meant = error.code >= 500 and error.code != _TOO_BIG and error.code not in _AUTHENTICATION
+            return SenderRefusedError(f"the mail server refuses the sender ({_said(error)})") if is_meant else None
+        case aiosmtplib.SMTPRecipientsRefused():
+            told: aiosmtplib.SMTPResponseException = error.recipients[0]
+        case aiosmtplib.SMTPDataError():
+            told = error
+        case _:
+            return None
+    enhanced = _ENHANCED.match(told.message)
+    by_words = (enhanced is None or enhanced[0].startswith("5.7.")) and _WORDS_OF_SENDER.search(told.message)
+    is_meant = told.code in _REFUSALS and bool(by_words or (enhanced and enhanced[0] in _OF_SENDER))
+    return SenderRefusedError(f"the mail server refuses the sender ({_said(told)})") if is_meant else None
 
 
 def _translate(error: BaseException) -> MailRejectedError | MailUnavailableError:

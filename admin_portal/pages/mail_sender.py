@@ -11,7 +11,7 @@ from admin_portal.pages.page import SignedIn, StaffPage
 from notifications.formats import describe
 from notifications.sender import service
 from notifications.sender.addresses import shown_domain
-from notifications.sender.checking import Trouble
+from notifications.sender.models import Trouble
 from notifications.sender.records import Purpose, Record, RecordState
 from notifications.sender.schemas import MailSenderPut
 from notifications.sender.service import SenderState, SenderStatus
@@ -57,6 +57,10 @@ TROUBLE_WORDS = {
     Trouble.PROVIDER_WAITS: _("The records are right, but the mail provider does not see them yet. It is asked again."),
     Trouble.UNANSWERED: _("DNS or the mail provider gave no answer. They are asked again within an hour."),
     Trouble.NOT_OFFERED: _("Addresses of your own are not offered at present."),
+    Trouble.REFUSED: _(
+        "The mail provider did not take this address as a sender. It is tried again a day later, or as soon as you have"
+        " it looked at."
+    ),
 }
 
 

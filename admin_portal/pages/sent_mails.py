@@ -11,8 +11,8 @@ from admin_portal.pages.mail_words import kind_words, mail_lines, timeline
 from admin_portal.pages.page import SignedIn, StaffPage
 from notifications.bodies.service import find_body
 from notifications.catalogue import CATALOGUE
-from notifications.models import EmailLog, EmailStatus
-from notifications.resending import is_resendable
+from notifications.models import EmailLog
+from notifications.resending import may_be_resent
 from notifications.service import MailFilter, get_email_log, list_email_logs
 from notifications.tracking.repository import address_key
 from notifications.tracking.service import find_suppressions
@@ -109,7 +109,7 @@ async def _render(
         "moments": await timeline(page, log),
         "body": await find_body(page.session, log.id),
         "suppression": suppressed.get(address_key(log.recipient)),
-        "can_resend": is_resendable(log) and log.status not in (EmailStatus.SENDING, EmailStatus.HELD),
+        "can_resend": may_be_resent(log),
         "is_queued": is_queued,
     }
     if problem is not None:

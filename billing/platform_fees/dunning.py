@@ -4,7 +4,7 @@ The whole plan of reminders goes into the queue when the debt begins, as rows th
 the instant since when money is owed, which no other debt has. Clients notice nothing, whatever is owed.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from billing.platform_fees.events import DUNNING_STEP, SUBSCRIPTION_RESTORED
 from tenants.plans.models import Subscription
@@ -22,6 +22,13 @@ def reminder_days(grace_days: int) -> list[int]:
     """The days of mails after a debt began: within grace, at its end, and once more. After that operators decide."""
     within = [day for day in REMINDER_DAYS if day < grace_days]
     return [*within, grace_days, grace_days + LAST_REMINDER_DAYS_AFTER]
+
+
+def find_last_step(settings: Settings, since: datetime, step: int) -> int:
+    """The day of the last mail that is due by now of a debt since then, one that is due at ``step`` being at hand."""
+    passed = clock.now() - since
+    due = [day for day in reminder_days(settings.platform_fees.grace_days) if timedelta(days=day) <= passed]
+    return max(step, *due)
 
 
 async def begin_dunning(session: PlatformSession, settings: Settings, tenant_key: str, row: Subscription) -> None:

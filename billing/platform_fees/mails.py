@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from billing.platform_fees.checkout import PLAN_PATH
+from billing.platform_fees.dunning import find_last_step
 from notifications.formats import describe
 from notifications.recipients import Recipient
 from notifications.rendering import register_templates
@@ -46,13 +47,18 @@ async def compose_restored(session: TenantSession, runtime: Runtime, notice: Not
 
 
 async def on_dunning_step(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """``subscription.dunning``: write to the owners, unless that debt is paid."""
+    """``subscription.dunning``: write to the owners, unless that debt is paid.
+
+    Steps that come late (the queue was down) and together say the same, so they are one mail: the one of the last step
+    that is due.
+    """
     tenant = context.tenant
     since = datetime.fromisoformat(payload["since"])
     if tenant.past_due_since != since:
         return
+    step = find_last_step(context.runtime.settings, since, payload["step"])
     kind = PLAN_RESTRICTED if is_restricted(tenant) else PLAN_PAYMENT_DUE
-    await _tell_owners(context, kind, f"{payload['since']}:{payload['step']}")
+    await _tell_owners(context, kind, f"{payload['since']}:{step}")
 
 
 async def on_restored(context: TenantEventContext, payload: dict[str, Any]) -> None:

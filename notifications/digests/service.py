@@ -71,7 +71,8 @@ async def hold(
         await announce(
             session, STAFF_DIGEST, subject_id=staff_id, version=str(log.id), recipients=recipients, run_at=due_at
         )
-    session.add(DigestEntry(email_log_id=log.id, staff_id=staff_id, payload=payload, due_at=due_at, digest=None))
+    entry = DigestEntry(email_log_id=log.id, staff_id=staff_id, payload=payload, due_at=due_at, digest=None)
+    await session.merge(entry)  # a digest that was given up may have left one
     log.status, log.recipient = EmailStatus.HELD, reader.address
     return True
 
@@ -126,17 +127,21 @@ async def _line(session: TenantSession, runtime: Runtime, reader: Reader, entry:
     return {"subject": rendered.subject, "url": str(composed.values.get("admin_url", ""))}
 
 
-async def settle_digest(session: TenantSession, digest: EmailLog) -> None:
-    """What became of a digest became of everything in it; called once it is sent, left out, or given up."""
+async def settle_digest(session: TenantSession, digest: EmailLog, *, keeps_lines: bool = False) -> None:
+    """What became of a digest became of everything in it; called once it is sent, left out, or given up.
+
+    ``keeps_lines``: an operator may yet have it sent, with the same lines.
+    """
     repository, version = DigestRepository(session), _version_of(digest)
-    if digest.status == EmailStatus.SKIPPED and digest.subject_id is not None:
+    if digest.status != EmailStatus.SENT and not digest.attempts and digest.subject_id is not None:
         await repository.take(digest.subject_id, version)  # left out before it was composed
     for entry in await repository.taken_by(version):
         log = await EmailLogRepository(session).lock_by_id(entry.email_log_id)
         if log is not None:
             log.status, log.failure, log.sent_at = digest.status, digest.failure, digest.sent_at
             log.provider, log.provider_ref = digest.provider, f"digest {digest.id}"
-        await session.delete(entry)
+        if not keeps_lines:
+            await session.delete(entry)
 
 
 def _version_of(digest: EmailLog) -> UUID:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from notifications.catalogue import Topic, row_of
+from notifications.handing_over import is_given_up, may_have_arrived
 from notifications.keys import client_of
 from notifications.mail_tasks.mails import announce_task
 from notifications.mail_tasks.models import MailTask, TaskEnd, TaskReason
@@ -62,7 +63,10 @@ async def note_failure(session: TenantSession, log: EmailLog, since: datetime) -
 
 
 def _has_failed(log: EmailLog) -> bool:
-    return log.status == EmailStatus.FAILED or log.delivery in (Delivery.BOUNCED, Delivery.DROPPED)
+    if log.delivery in (Delivery.BOUNCED, Delivery.DROPPED):
+        return True
+    # Of a mail that may have arrived and that nobody misses any more, there is nothing to call anybody for.
+    return log.status == EmailStatus.FAILED and (is_given_up(log) or not may_have_arrived(log))
 
 
 async def note_delivery(session: TenantSession, log: EmailLog) -> None:

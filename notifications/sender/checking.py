@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from notifications.sender.authorities import domain_authority
+from notifications.sender.forgetting import give_up_others, name_domain
 from notifications.sender.mails import announce_outage
-from notifications.sender.models import MailDomain, MailSender
+from notifications.sender.models import MailDomain, MailSender, Trouble
 from notifications.sender.port import DomainAuthority, DomainsUnavailableError
 from notifications.sender.records import (
     Purpose,
@@ -34,8 +35,9 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 
-WHILE_AWAY_SECONDS: Final = 6 * 3600.0
 AGAIN_SECONDS: Final = 300.0
+DISTRUSTED_FOR: Final = timedelta(days=1)
+"""After an address was refused, whatever DNS says."""
 EVERY: Final = timedelta(days=1)
 SOON: Final = timedelta(hours=1)
 """While somebody is at it: DNS answers may be an hour old, and nobody likes to press a button."""
@@ -44,20 +46,6 @@ MOST_UNANSWERED: Final = 6
 """In a row, before a domain that was verified counts as broken: for so many hours nothing was known of it."""
 
 _log = get_logger("notifications.sender")
-
-
-class Trouble(StrEnum):
-    """What stands in the way, besides the records that are shown.
-
-    ``taken``: another practice has shown the domain to be its own. ``provider_waits``: the records are right, and the
-    mail provider has not seen that yet. ``unanswered``: no DNS server, or not the provider, gave an answer.
-    ``not_offered``: the operator offers no addresses of practices' own any more.
-    """
-
-    TAKEN = "taken"
-    PROVIDER_WAITS = "provider_waits"
-    UNANSWERED = "unanswered"
-    NOT_OFFERED = "not_offered"
 
 
 class Verdict(StrEnum):
@@ -88,10 +76,9 @@ class _Finding:
 async def check_mail_sender(context: TenantEventContext, payload: dict[str, Any]) -> None:
     """``mail_sender.check``: look at the practice's domain and queue the next look. Harmless to repeat.
 
-    A suspended practice's waits; a closing one's is given up.
+    A suspended practice's is looked at too, or it would keep a domain that is not its own any more; its owners hear of
+    an outage when it is over. A closing one's is given up.
     """
-    if context.tenant.status == TenantStatus.SUSPENDED:
-        raise RetryLaterError("the practice is suspended", WHILE_AWAY_SECONDS)
     async with context.runtime.database.tenant(context.tenant) as session:
         turn = await _begin(session, datetime.fromisoformat(payload["due_at"]))
     if turn is None:
@@ -99,7 +86,10 @@ async def check_mail_sender(context: TenantEventContext, payload: dict[str, Any]
     authority = domain_authority(context.runtime.settings)
     is_closing = context.tenant.status == TenantStatus.CLOSING
     wanted = None if is_closing else turn.domain
-    await _give_up_others(context, authority, wanted)
+    await give_up_others(context, wanted)
+    if turn.domain is None:
+        async with context.runtime.database.tenant(context.tenant) as session:
+            await _end(session, turn)
     if turn.domain is None or is_closing:
         return
     finding = await _look(context, authority, turn, turn.domain)
@@ -119,27 +109,11 @@ async def _begin(session: TenantSession, due_at: datetime) -> _Turn | None:
     return _Turn(due_at, row.domain, row.token or "", tuple(Record.from_json(one) for one in row.records))
 
 
-async def _give_up_others(context: TenantEventContext, authority: DomainAuthority | None, wanted: str | None) -> None:
-    """What the practice asked for before is nobody's, and the provider forgets it unless somebody else names it too.
-
-    The row goes last, so that what fails is done again.
-    """
-    async with context.runtime.database.platform() as platform:
-        row = await MailDomainRepository(platform).find(context.tenant.id)
-        if row is None or row.domain == wanted:
-            return
-        await MailDomainRepository(platform).release(context.tenant.id)
-        ref = row.provider_ref if row.is_ours else None
-        is_shared = ref is not None and await MailDomainRepository(platform).is_used_by_others(ref, context.tenant.id)
-    if ref is not None and authority is not None and not is_shared:
-        try:
-            await authority.forget(ref)
-        except DomainsUnavailableError as unavailable:
-            raise RetryLaterError("the mail provider is unavailable", AGAIN_SECONDS) from unavailable
-    async with context.runtime.database.platform() as platform:
-        found = await MailDomainRepository(platform).find(context.tenant.id)
-        if found is not None and found.domain != wanted:
-            await MailDomainRepository(platform).delete(found)
+async def _end(session: TenantSession, turn: _Turn) -> None:
+    """No other look is due: the practice has no domain."""
+    row = await MailSenderRepository(session).lock()
+    if row is not None and row.due_at == turn.due_at:
+        row.due_at = None
 
 
 async def _look(context: TenantEventContext, authority: DomainAuthority | None, turn: _Turn, domain: str) -> _Finding:
@@ -178,9 +152,8 @@ async def _prepare(
         return [one for one in turn.known if one.purpose not in ours], ref, False
     if prepared.ref != ref:
         async with context.runtime.database.platform() as platform:
-            await MailDomainRepository(platform).note_provider(
-                context.tenant.id, domain, prepared.ref, is_new=prepared.is_new
-            )
+            if not await name_domain(platform, context.tenant.id, domain, prepared):
+                raise RetryLaterError("the mail provider is about to forget the domain", AGAIN_SECONDS)
     return prepared.records, prepared.ref, True
 
 
@@ -221,6 +194,7 @@ async def _finish(session: TenantSession, turn: _Turn, finding: _Finding) -> boo
         return row is not None and row.domain == turn.domain and row.verified_at is not None
     now = clock.now()
     was_verified = row.verified_at is not None
+    finding = _with_refusal(row, finding)
     row.records = [one.to_json() for one in finding.records]
     row.trouble, row.checked_at = finding.trouble, now
     # The provider's silence alone breaks nothing: what it signed for yesterday it signs for today, if DNS is as it was.
@@ -234,6 +208,16 @@ async def _finish(session: TenantSession, turn: _Turn, finding: _Finding) -> boo
         await announce_outage(session, row)
     await queue_check(session, row, _next_due(row, finding.verdict))
     return row.verified_at is not None
+
+
+def _with_refusal(row: MailSender, finding: _Finding) -> _Finding:
+    """The records may be right and the address be refused all the same, which this does not see. So a refusal holds for
+    a day, or until a look finds what was wrong, or the owner has mended it and asks for a look."""
+    if row.trouble != Trouble.REFUSED or row.broken_at is None or finding.verdict is Verdict.BAD:
+        return finding
+    if finding.verdict is Verdict.GOOD and clock.now() - row.broken_at >= DISTRUSTED_FOR:
+        return finding
+    return _Finding(Verdict.BAD, finding.records, Trouble.REFUSED)
 
 
 def _next_due(row: MailSender, verdict: Verdict) -> datetime:

@@ -3,12 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
+from notifications.announcing import announce
+from notifications.composing import ComposedMail, Notice, register_composer
 from notifications.formats import describe
 from notifications.recipients import Recipient
 from notifications.sender.addresses import shown_domain
-from notifications.sender.models import MailSender
+from notifications.sender.models import MailSender, Trouble
 from notifications.sender.repository import MailSenderRepository
-from notifications.service import ComposedMail, Notice, announce, register_composer
 from tenants.accounts.services.staff_accounts import list_owners
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.runtime import Runtime
@@ -41,6 +42,7 @@ async def compose_broken(session: TenantSession, runtime: Runtime, notice: Notic
         {
             "own_address": row.address,
             "own_domain": shown_domain(row.domain),
+            "is_refused": row.trouble == Trouble.REFUSED,
             "platform_address": runtime.settings.mail.sender_address,
             "broken_at": describe(row.broken_at, notice.reader.timezone, notice.reader.locale),
             "sender_url": runtime.settings.practice_url(session.tenant.slug, PAGE),

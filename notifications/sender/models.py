@@ -1,6 +1,7 @@
 """As whom a practice writes: its own row, and in the shared schema who has shown which domain to be theirs."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,22 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from todoenbalance.kit.database import PlatformBase, TenantBase
+
+
+class Trouble(StrEnum):
+    """What stands in the way, besides the records that are shown.
+
+    ``taken``: another practice has shown the domain to be its own. ``provider_waits``: the records are right, and the
+    mail provider has not seen that yet. ``unanswered``: no DNS server, or not the provider, gave an answer.
+    ``not_offered``: the operator offers no addresses of practices' own any more. ``refused``: whoever carries the mails
+    did not take the address, whatever the records say; ``broken_at`` is when.
+    """
+
+    TAKEN = "taken"
+    PROVIDER_WAITS = "provider_waits"
+    UNANSWERED = "unanswered"
+    NOT_OFFERED = "not_offered"
+    REFUSED = "refused"
 
 
 class MailSender(TenantBase):

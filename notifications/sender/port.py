@@ -19,6 +19,10 @@ class DomainsUnavailableError(Exception):
     """The carrier did not answer, or refused us. Nothing is known of the domain; ask again later."""
 
 
+class DomainsRefusedError(DomainsUnavailableError):
+    """The carrier refuses our key or what we ask: asking again soon changes nothing."""
+
+
 class DomainAuthority(Protocol):
     """Signs for domains. Every method calls out and is called outside any transaction; all may be repeated, and raise
     :class:`DomainsUnavailableError`."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -64,6 +64,16 @@ class MailDomainRepository:
         is_ours = is_new or bool(await self._session.scalar(select(made_before)))
         mine = (MailDomain.tenant_id == tenant_id, MailDomain.domain == domain)
         await self._session.execute(update(MailDomain).where(*mine).values(provider_ref=ref, is_ours=is_ours))
+
+    async def lock_ref(self, ref: str) -> None:
+        """Have everybody else wait who gives the provider's domain up or names it, until the transaction ends."""
+        key = func.hashtextextended(f"mail-domain:{ref}", 0)
+        await self._session.execute(select(func.pg_advisory_xact_lock(key)))
+
+    async def hand_on(self, ref: str) -> bool:
+        """Whether somebody names the provider's domain; theirs to have removed it is then."""
+        named = update(MailDomain).where(MailDomain.provider_ref == ref).values(is_ours=True)
+        return bool((await self._session.execute(named.returning(MailDomain.tenant_id))).all())
 
     async def is_used_by_others(self, ref: str, tenant_id: UUID) -> bool:
         """Whether another practice names the provider's domain too."""

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, StringConstraints
 
 from notifications.sender.addresses import shown_domain
-from notifications.sender.checking import Trouble
+from notifications.sender.models import Trouble
 from notifications.sender.records import Purpose, Record, RecordState, RecordType
 from notifications.sender.service import SenderChoices, SenderState, SenderStatus
 

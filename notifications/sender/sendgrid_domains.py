@@ -14,7 +14,7 @@ from typing import Any, Final
 from python_http_client.exceptions import HTTPError  # type: ignore[import-untyped]  # has no types
 from sendgrid import SendGridAPIClient  # type: ignore[import-untyped]  # has no types
 
-from notifications.sender.port import DomainsUnavailableError, Prepared
+from notifications.sender.port import DomainsRefusedError, DomainsUnavailableError, Prepared
 from notifications.sender.records import Purpose, Record, RecordType
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.settings import SENDGRID_BASES, SendGridSettings
@@ -22,7 +22,7 @@ from todoenbalance.kit.settings import SENDGRID_BASES, SendGridSettings
 TIMEOUT_SECONDS: Final = 10.0
 _PURPOSES: Final = {"mail_cname": Purpose.RETURN_PATH, "dkim1": Purpose.DKIM, "dkim2": Purpose.DKIM}
 _NOT_FOUND: Final = 404
-_TOO_MANY: Final = 429
+_LATER: Final = frozenset({408, 425, 429})
 _log = get_logger("notifications.sender")
 
 
@@ -40,47 +40,52 @@ class SendGridDomains:
 
     async def prepare(self, domain: str, ref: str | None) -> Prepared:
         """Make the domain, unless it is there. Raises :class:`DomainsUnavailableError`."""
-        known = await self._call(self._domains._(ref).get) if ref is not None else None
+        known = await self._call(self._domains._(ref).get, dict) if ref is not None else None
         if known is None or known.get("domain") != domain:
-            listed = await self._call(lambda: self._domains.get(query_params={"domain": domain, "limit": 50}))
+            listed = await self._call(lambda: self._domains.get(query_params={"domain": domain, "limit": 50}), list)
             known = next((one for one in listed or () if _is_usable(one, domain)), None)
         if known is not None:
             return _prepared(known, domain, is_new=False)
         body = {"domain": domain, "automatic_security": True, "custom_spf": False, "default": False, **self._region}
-        made = await self._call(lambda: self._domains.post(request_body=body))
+        made = await self._call(lambda: self._domains.post(request_body=body), dict)
         if made is None:
             raise DomainsUnavailableError("sendgrid made no domain")
         return _prepared(made, domain, is_new=True)
 
     async def confirm(self, ref: str | None) -> bool:
         """Have SendGrid look at DNS. Raises :class:`DomainsUnavailableError`."""
-        said = await self._call(self._domains._(ref).validate.post)
+        said = await self._call(self._domains._(ref).validate.post, dict)
         return said is not None and said.get("valid") is True
 
     async def forget(self, ref: str) -> None:
         """Delete the domain. Raises :class:`DomainsUnavailableError`."""
-        await self._call(self._domains._(ref).delete)
+        await self._call(self._domains._(ref).delete, None)
 
-    async def _call(self, ask: Callable[[], Any]) -> Any:
-        """The answer as JSON; None where there is none, or no such domain."""
+    async def _call(self, ask: Callable[[], Any], wanted: type[Any] | None) -> Any:
+        """The answer's JSON, which is of the type that is wanted (None: it is not read); None for no such domain."""
         try:
             answer = await asyncio.to_thread(ask)
-            said = answer.to_dict if answer.body else None
+            said = answer.to_dict if wanted is not None else None
         except HTTPError as error:
             status = int(error.status_code)
             if status == _NOT_FOUND:
                 return None
-            if status < 500 and status != _TOO_MANY:
-                _log.error("mail_provider_refuses_us", provider="sendgrid", status=status, about="domains")
             known = DomainsUnavailableError(f"sendgrid refuses ({status})")
-        except (OSError, HTTPException, ValueError) as error:
+            if 400 <= status < 500 and status not in _LATER:
+                _log.error("mail_provider_refuses_us", provider="sendgrid", status=status, about="domains")
+                known = DomainsRefusedError(str(known))
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
             known = DomainsUnavailableError(f"no answer from sendgrid ({type(error).__name__})")
         else:
-            return said
+            if wanted is None or isinstance(said, wanted):
+                return said
+            known = DomainsUnavailableError("sendgrid answers otherwise than it says")
         raise known  # the package's words stay here
 
 
-def _is_usable(one: dict[str, Any], domain: str) -> bool:
+def _is_usable(one: Any, domain: str) -> bool:
+    if not isinstance(one, dict):
+        raise DomainsUnavailableError("sendgrid answers otherwise than it says")
     return one.get("domain") == domain and one.get("automatic_security") is True and one.get("legacy") is not True
 
 

@@ -2,22 +2,28 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, Final
 
 from notifications.recipients import find_contact_address
 from notifications.sender.addresses import read_address, read_name
 from notifications.sender.authorities import offers_own_addresses
 from notifications.sender.events import MAIL_SENDER_CHECK
 from notifications.sender.identity import Sender, sender_of
-from notifications.sender.models import MailSender
+from notifications.sender.models import MailSender, Trouble
 from notifications.sender.records import Record
 from notifications.sender.repository import MailDomainRepository, MailSenderRepository
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import InvalidInputError
+from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.publish import publish
+from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
+
+_OVERDUE: Final = timedelta(hours=6)
+_log = get_logger("notifications.sender")
 
 
 class SenderStatus(StrEnum):
@@ -109,12 +115,15 @@ async def change_sender(session: TenantSession, runtime: Runtime, wish: SenderCh
     if domain is not None:
         await _check_domain(session, runtime, domain)
     row = await MailSenderRepository(session).lock_or_add()
+    is_other_address = address != row.address
     row.name, row.reply_to, row.address = name or None, wish.reply_to, address
     if domain != row.domain:
         row.domain, row.token = domain, secrets.token_urlsafe(24) if domain else None
         row.records, row.trouble, row.unanswered = [], None, 0
         row.checked_at = row.verified_at = row.broken_at = None
         await queue_check(session, row, clock.now())
+    elif is_other_address and row.trouble == Trouble.REFUSED:
+        await _trust_again(session, row)  # it was the other one that was refused
     row.changed_at = clock.now()
     return await _state(session, runtime, row)
 
@@ -137,8 +146,25 @@ async def ask_for_check(session: TenantSession, runtime: Runtime) -> SenderState
     """Have the domain looked at now, if there is one; the result is there a moment later."""
     row = await MailSenderRepository(session).lock()
     if row is not None and row.address is not None:
-        await queue_check(session, row, clock.now())
+        await _trust_again(session, row)
     return await _state(session, runtime, row)
+
+
+async def _trust_again(session: TenantSession, row: MailSender) -> None:
+    """Have the next look decide alone, whoever refused the address before."""
+    if row.trouble == Trouble.REFUSED:
+        row.trouble = None
+    await queue_check(session, row, clock.now())
+
+
+async def revive_check(context: TenantEventContext, payload: dict[str, Any]) -> None:
+    """``practice.housekeeping``: queue a look that is long overdue anew, because its row was parked or lost."""
+    del payload
+    async with context.runtime.database.tenant(context.tenant) as session:
+        row = await MailSenderRepository(session).lock()
+        if row is not None and row.due_at is not None and clock.now() - row.due_at > _OVERDUE:
+            _log.warning("mail_domain_check_overdue", practice=session.tenant.key)
+            await queue_check(session, row, clock.now())
 
 
 async def queue_check(session: TenantSession, row: MailSender, due_at: datetime) -> None:

@@ -28,7 +28,10 @@ class WithdrawnBy(StrEnum):
 
 
 class TextStatus(StrEnum):
-    """``sending`` is committed before the gateway is called. ``skipped``: not true any more, or not to be sent."""
+    """``sending`` is committed before the gateway is called. ``skipped``: not true any more, or not to be sent.
+
+    ``failed``: nobody tries any more; the reason says if it may have arrived.
+    """
 
     SENDING = "sending"
     SENT = "sent"

@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from notifications.catalogue import Channel
+from notifications.handing_over import RejectedError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +22,12 @@ class TextMessage:
     language: str
 
 
-class TextRejectedError(Exception):
-    """The gateway will never take this message. Final. The reason is stored: it quotes neither number nor text."""
+class TextRejectedError(RejectedError):
+    """The gateway will never take this message."""
 
 
-class TextUnavailableError(Exception):
-    """The gateway did not answer, or said later. The same message may be handed over again.
-
-    ``delay_seconds``: after how long, if the gateway said so.
-    """
-
-    def __init__(self, reason: str, delay_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.delay_seconds = delay_seconds
+class TextUnavailableError(UnavailableError):
+    """The gateway did not answer, or said later."""
 
 
 class TextPort(Protocol):

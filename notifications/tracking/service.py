@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from notifications.keys import client_of
 from notifications.mail_tasks.models import TaskReason
 from notifications.mail_tasks.service import note_delivery, note_failure, open_task
-from notifications.models import Delivery, EmailLog
+from notifications.models import Delivery, EmailLog, EmailStatus
 from notifications.operator_mails.reports import record_operator_reports
 from notifications.sendgrid import PLATFORM
 from notifications.tracking.deliveries import GRAVITY
@@ -37,6 +37,8 @@ _SUPPRESSING = {
     EventKind.BOUNCED: SuppressionReason.HARD_BOUNCE,
     EventKind.COMPLAINED: SuppressionReason.COMPLAINT,
 }
+PROVIDER = "sendgrid"
+"""The only one that tells."""
 _log = get_logger("notifications.tracking")
 
 
@@ -103,11 +105,20 @@ async def record_reports(session: TenantSession, reports: Sequence[Report]) -> N
         by_log[event.email_log_id].append(event)
     for log_id, told in by_log.items():
         logs[log_id].delivery, logs[log_id].delivery_reason = delivery_of(told)
+        _correct(logs[log_id], told)
     fresh = [event for told in by_log.values() for event in told if event.sg_event_id in new_ids]
     fresh = [event for event in fresh if not event.is_elsewhere]
     await _suppress(session, fresh, logs)
     await session.flush()
     await _tell_front_desk(session, fresh, logs)
+
+
+def _correct(log: EmailLog, told: Sequence[EmailEvent]) -> None:
+    """What the log gave up because nobody said what came of it did go, if the provider tells of it."""
+    if log.status != EmailStatus.FAILED or log.delivery is None:
+        return
+    log.status, log.failure, log.provider = EmailStatus.SENT, None, PROVIDER
+    log.sent_at = min(event.occurred_at for event in told if not event.is_elsewhere)
 
 
 async def leave_behind(session: TenantSession, log: EmailLog) -> None:

@@ -51,14 +51,16 @@ from notifications.personal_data import MailData
 from notifications.recipients import register_staff_zone
 from notifications.retention import MAIL_BODIES, MAIL_LOG, MAIL_SUPPRESSIONS, MAIL_TASKS
 from notifications.sender.checking import check_mail_sender
-from notifications.sender.events import MAIL_SENDER_CHECK
+from notifications.sender.events import MAIL_DOMAIN_FORGET, MAIL_SENDER_CHECK
+from notifications.sender.forgetting import forget_domain
 from notifications.sender.mails import register_mail_sender_mails
-from notifications.service import send_notification
+from notifications.sender.service import revive_check
+from notifications.service import on_send_parked, send_notification
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import register_text_mails
 from notifications.texting.personal_data import TextData
 from notifications.texting.retention import TEXT_CONSENTS, TEXT_LOG, TEXT_STOPS
-from notifications.texting.service import send_text
+from notifications.texting.service import on_text_parked, send_text
 from notifications.tracking.lifting import clear_provider_lists
 from scheduling.appointments import changed_mails, fee_mails, request_mails, series_mails, visit_mails, visit_texts
 from scheduling.appointments import events as appointments
@@ -95,6 +97,7 @@ from tenants.privacy.retention import register_retention
 from tenants.settings import events as settings
 from tenants.social import events as social
 from tenants.social.personal_data import SocialData
+from todoenbalance.kit.outbox.relay import parked_topic
 from todoenbalance.kit.outbox.tasks import PlatformHandler, TenantHandler
 from todoenbalance.operators.mails.composing import register_operator_mails
 from todoenbalance.operators.plans import on_plan_changed
@@ -121,6 +124,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     social.SOCIAL_ADDRESS_TAKEN: [social_mails.on_address_taken],
     social.SOCIAL_CODE_REQUESTED: [social_mails.on_code_requested],
     NOTIFICATION_SEND: [send_notification],
+    parked_topic(NOTIFICATION_SEND): [on_send_parked],
     MAIL_SENDER_CHECK: [check_mail_sender],
     MAIL_SUPPRESSION_LIFTED: [clear_provider_lists],
     appointments.APPOINTMENT_HOLD_EXPIRY: [expire_hold],
@@ -144,6 +148,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     appointments.APPOINTMENT_FEE_CHARGED: [no_show_fee_charge.on_fee_charged],
     appointments.APPOINTMENT_REMINDER: [visit_mails.on_appointment_reminder, visit_texts.on_appointment_reminder],
     TEXT_SEND: [send_text],
+    parked_topic(TEXT_SEND): [on_text_parked],
     appointments.APPOINTMENT_FOLLOW_UP: [visit_mails.on_appointment_follow_up],
     appointments.APPOINTMENT_MISSED: [visit_mails.on_appointment_missed],
     settings.REMINDER_ADDED: [visit_mails.on_reminder_added],
@@ -193,7 +198,7 @@ SUBSCRIPTIONS: Mapping[str, Sequence[TenantHandler]] = {
     PROVIDER_EVENT_RECEIVED: [handle_event],
     SEND_WEBHOOK: [send_sandbox_webhook],
     privacy.BLOCK_OVER: [privacy_tasks.destroy_sealed],
-    privacy.HOUSEKEEPING: [privacy_tasks.keep_house],
+    privacy.HOUSEKEEPING: [revive_check, privacy_tasks.keep_house],  # the last of them has the row come again
     plans.PLAN_CHANGED: [plan_tasks.on_plan_changed],
     platform_fees.DUNNING_STEP: [plan_mails.on_dunning_step],
     platform_fees.SUBSCRIPTION_RESTORED: [plan_mails.on_restored],
@@ -206,6 +211,7 @@ PLATFORM_SUBSCRIPTIONS: Mapping[str, Sequence[PlatformHandler]] = {
     platform_fees.SUBSCRIPTION_CHECK: [platform_fee_tasks.on_subscription_check],
     platform_fees.STATEMENT_CLOSE: [platform_fee_tasks.on_statement_close],
     OPERATOR_MAIL_SEND: [send_operator_mail],
+    MAIL_DOMAIN_FORGET: [forget_domain],
 }
 """Of the platform's own events, which belong to no practice."""
 

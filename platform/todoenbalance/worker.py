@@ -94,7 +94,7 @@ def relay_due() -> None:
 
     async def hand_over() -> list[relay.Handover]:
         async with process.runtime.database.platform() as session:
-            return await relay.hand_over_due(session, settings)
+            return await relay.hand_over_due(session, settings, told=process.dispatcher.told)
 
     batch = process.run(hand_over())
     # A message in the middle of the line is met when what stands before it was taken.

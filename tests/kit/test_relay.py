@@ -1,6 +1,7 @@
 """The queue: handed over once, begun once, retried with back-off, parked, never lost."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -273,6 +274,40 @@ class TestDelivering:
         assert state is not None
         assert state.parked_at is not None
         assert state.last_error == "its worker died"
+
+    @pytest.mark.parametrize("dies", [True, False])
+    async def test_whoever_subscribed_to_that_is_told_of_a_parked_row_once(
+        self, fresh_runtime: Runtime, fresh_practice: TenantContext, *, dies: bool
+    ) -> None:
+        settings = SETTINGS.model_copy(update={"max_attempts": 1})
+        outbox = {"outbox": settings}
+        runtime = replace(fresh_runtime, settings=fresh_runtime.settings.model_copy(update=outbox))
+        directory = TenantDirectory(runtime.database, runtime.settings)
+        poison, notices = Recorder(*(ValueError("broken") for _ in range(9))), Recorder(RuntimeError("for now"))
+        topic = relay.parked_topic("test.happened")
+        worker = Dispatcher(runtime, directory, {"test.happened": [poison], topic: [notices]}, {})
+        async with runtime.database.tenant(fresh_practice) as session:
+            parked = await publish(session, "test.happened", {"n": 1})
+            await publish(session, "test.untold", {})
+        now = clock.now()
+        for item in await hand_over(runtime, settings):
+            if dies and item.event_id == parked:
+                async with runtime.database.platform() as session:
+                    await relay.begin(session, item.event_id, item.attempt)
+            else:
+                await worker.deliver(item.event_id, item.attempt)
+        lenient = Dispatcher(fresh_runtime, directory, {"test.happened": [poison], topic: [notices]}, {})
+        patient = settings.model_copy(update={"max_attempts": 5})
+        for turn, own in enumerate((settings, patient, patient), 1):  # telling is retried like any work of the queue
+            with clock.at(now + timedelta(hours=turn)):
+                async with runtime.database.platform() as session:
+                    batch = await relay.hand_over_due(session, own, told=worker.told)
+                for item in batch:
+                    await lenient.deliver(item.event_id, item.attempt)
+        assert notices.seen == [(fresh_practice.key, {"n": 1, "parked_id": str(parked)})] * 2
+        state = await row(runtime, parked)
+        assert state is not None
+        assert state.parked_at is not None
 
     async def test_a_topic_that_nobody_subscribed_to_is_kept_for_a_person(
         self, fresh_runtime: Runtime, fresh_practice: TenantContext

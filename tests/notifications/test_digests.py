@@ -1,13 +1,15 @@
 """One mail a day for staff who want it so: what is in it, that it comes once, and that nothing is lost."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from notifications import composing
 from notifications.digests.models import DigestEntry
 from notifications.digests.service import STAFF_DIGEST, choose_digest_time, find_digest_time
 from notifications.mailbox import Mailbox
@@ -204,6 +206,34 @@ class TestCrashes:
                 await deliver(context, event.payload, Dies())
             assert await desk.waiting() == 2
             await desk.run()
+            await desk.run()
+        assert await desk.subjects() == ["Resumen del día: 2 novedades"]
+        assert await desk.statuses(CONFIRMED_PRACTICE) == [EmailStatus.SENT] * 2
+        assert await desk.waiting() == 0
+
+    async def test_one_that_the_queue_gives_up_has_failed_with_its_lines_and_comes_when_it_is_put_back(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outbox = desk.runtime.settings.outbox.model_copy(update={"max_attempts": 1})
+        settings = desk.runtime.settings.model_copy(update={"outbox": outbox})
+        desk.runtime = replace(desk.runtime, settings=settings)
+        with clock.at(at(1, 10)):
+            await desk.book(at(8, 9))
+            await desk.book(at(8, 10))
+
+        async def fail(*_arguments: object) -> None:
+            raise KeyError("a fault of ours")
+
+        with clock.at(at(1, 18, 30)):
+            with monkeypatch.context() as broken:
+                broken.setitem(composing._composers, STAFF_DIGEST, fail)
+                await desk.run()
+            assert await desk.statuses(STAFF_DIGEST) == [EmailStatus.FAILED]
+            assert await desk.statuses(CONFIRMED_PRACTICE) == [EmailStatus.FAILED] * 2
+            [row] = await desk.digests_queued()
+            async with desk.runtime.database.platform() as session:
+                statement = update(OutboxEvent).where(OutboxEvent.id == row.id)
+                await session.execute(statement.values(parked_at=None, failures=0, run_at=clock.now()))
             await desk.run()
         assert await desk.subjects() == ["Resumen del día: 2 novedades"]
         assert await desk.statuses(CONFIRMED_PRACTICE) == [EmailStatus.SENT] * 2

@@ -6,18 +6,21 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from notifications.announcing import announce
 from notifications.bodies.models import MailBody
 from notifications.bodies.redaction import redact
 from notifications.bodies.service import is_kept
 from notifications.catalogue import CATALOGUE
 from notifications.events import NOTIFICATION_SEND
+from notifications.handing_over import GIVEN_UP, MAY_HAVE_ARRIVED
 from notifications.keys import MailKey
 from notifications.mail_tasks.models import MailTask
 from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailRejectedError
 from notifications.recipients import Recipient
+from notifications.resending import may_be_resent
 from notifications.service import deliver, send_notification
 from notifications.tracking.models import SuppressionReason
 from notifications.tracking.repository import SuppressionRepository
@@ -39,6 +42,7 @@ from tests.support.scheduling import set_practice
 from tests.support.terms import audit_of
 from todoenbalance.kit import clock
 from todoenbalance.kit.ids import new_id
+from todoenbalance.kit.outbox.models import OutboxEvent
 from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
@@ -145,11 +149,45 @@ class TestAgain:
         assert len(await queued(runtime, practice)) == waiting
         assert [it for it in await audit_of(runtime, practice) if it[0] == "mail.resent"] == []
 
-        async with runtime.database.tenant(practice) as session:
-            (await session.get_one(EmailLog, log.id)).status = EmailStatus.SENDING
-        assert_problem(await here.post(f"{LOGS}/{log.id}/resend"), 409, "mail_under_way")
         [welcome, *_] = [it async for it in _logs_of_staff(desk)]
         assert_problem(await here.post(f"{LOGS}/{welcome}/resend"), 409, "mail_not_resendable")
+
+    async def test_one_that_is_stuck_because_the_queue_lost_it_is(
+        self, http: HttpFactory, desk: Desk, client: SignedIn, confirmed: UUID, reception: SignedIn
+    ) -> None:
+        here, runtime, practice = http(desk.practice, headers=reception.headers), desk.runtime, desk.practice
+        [log] = await logs_of(runtime, practice, CONFIRMED)
+        key = MailKey.of(log)
+        assert key is not None
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(EmailLog, log.id)).status = EmailStatus.SENDING
+            await announce(
+                session, CONFIRMED, subject_id=confirmed, version=key.version, recipients=[Recipient.client(client.id)]
+            )
+        assert_problem(await here.post(f"{LOGS}/{log.id}/resend"), 409, "mail_under_way")
+        [row] = [one for one in await queued(runtime, practice) if one.payload.get("kind") == CONFIRMED]
+        async with runtime.database.platform() as platform:
+            await platform.execute(delete(OutboxEvent).where(OutboxEvent.id == row.id))
+        assert (await here.post(f"{LOGS}/{log.id}/resend")).json()["again"] == 1
+        await run_due_events(runtime, practice)
+        first, again = await logs_of(runtime, practice, CONFIRMED)
+        assert (first.status, first.failure) == (EmailStatus.FAILED, f"{MAY_HAVE_ARRIVED}; {GIVEN_UP}")
+        assert again.status == EmailStatus.SENT
+
+    def test_it_is_offered_for_what_has_been_on_its_way_for_long(self) -> None:
+        now = clock.now()
+        log = EmailLog(
+            kind=CONFIRMED,
+            subject_id=new_id(),
+            status=EmailStatus.SENDING,
+            created_at=now,
+        )
+        log.dedupe_key = f"{CONFIRMED}:{log.subject_id}:1:client:{new_id()}"
+        assert not may_be_resent(log)
+        with clock.at(now + timedelta(hours=2)):
+            assert may_be_resent(log)
+            log.status = EmailStatus.HELD
+            assert not may_be_resent(log)
 
     async def test_not_by_strangers(
         self, http: HttpFactory, desk: Desk, confirmed: UUID, other_practice: TenantContext, client: SignedIn

@@ -225,6 +225,19 @@ class TestSending:
         [log] = await logs_of(runtime, practice, CLIENT_VERIFICATION)
         assert (log.status, log.attempts) == (EmailStatus.SKIPPED, 0)
 
+    async def test_what_may_have_arrived_was_not_left_out(self, runtime: Runtime, practice: TenantContext) -> None:
+        client = await make_client(runtime, practice, is_verified=False)
+        with pytest.raises(RetryLaterError):
+            port = Failing(MailUnavailableError("timeout"))
+            await deliver(context(runtime, practice), payload(client, CLIENT_VERIFICATION), port)
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(Client, client.id)).is_verified = True  # by a link of that copy, maybe
+        await send_notification(context(runtime, practice), payload(client, CLIENT_VERIFICATION))
+        assert await mails_of(runtime, practice) == []
+        [log] = await logs_of(runtime, practice, CLIENT_VERIFICATION)
+        assert (log.status, log.failure) == (EmailStatus.FAILED, "may have arrived; no longer true")
+        assert (log.attempts, log.recipient) == (1, client.email)
+
     async def test_a_closed_account_gets_nothing(self, runtime: Runtime, practice: TenantContext) -> None:
         client = await make_client(runtime, practice)
         async with runtime.database.tenant(practice) as session:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from notifications.models import EmailStatus
-from notifications.port import Attachment, Mail, MailRejectedError, MailUnavailableError
+from notifications.port import Attachment, Mail, MailRejectedError, MailUnavailableError, SenderRefusedError
 from notifications.service import send_notification
 from notifications.smtp import Smtp, write
 from tests.notifications.mails import CALENDAR, SUBJECT, TEXT, make_mail
@@ -207,6 +207,32 @@ class TestWhatGoesWrong:
         async with mail_server(**answers) as server:
             assert await refusal(smtp(server)) == (kind, reason)
         assert server.envelopes == []
+
+    @pytest.mark.parametrize(
+        ("answers", "is_of_sender"),
+        [
+            ({"at_sender": "550 5.7.1 not you"}, True),
+            ({"at_sender": "552 5.3.4 too big"}, False),
+            ({"at_sender": "530 5.7.0 log in first"}, False),
+            ({"at_sender": "451 4.7.1 later"}, False),
+            ({"at_recipient": "553 5.7.1 <a@b.example>: Sender address rejected: not owned by user relay"}, True),
+            ({"at_recipient": "550 5.1.8 no such domain"}, True),
+            ({"at_recipient": "550 5.7.1 relaying denied"}, False),
+            ({"at_recipient": "550 5.1.1 the sender mistyped it"}, False),
+            ({"at_recipient": "450 4.7.1 sender unknown"}, False),
+            ({"at_content": "550 5.7.26 unauthenticated"}, True),
+            ({"at_content": "554 Message rejected: Email address is not verified"}, True),
+            ({"at_content": "554 5.7.1 tu cita is spam"}, False),
+        ],
+    )
+    async def test_a_refusal_of_the_practices_own_sender_is_told_apart(
+        self, answers: dict[str, Any], *, is_of_sender: bool
+    ) -> None:
+        async with mail_server(**answers) as server:
+            own, _ = await refusal(smtp(server), make_mail(is_own_sender=True))
+            platforms, _ = await refusal(smtp(server))
+        assert (own is SenderRefusedError) is is_of_sender
+        assert platforms is not SenderRefusedError
 
     @pytest.mark.parametrize("where", ["at_sender", "at_recipient", "at_content"])
     async def test_silence_ends(self, where: str) -> None:

@@ -27,7 +27,8 @@ TAKEN = "250 2.0.0 taken"
 class MailServer:
     """What it answers, and what it was given. An answer of None: it says nothing for ``silent_seconds``.
 
-    ``before_answering`` is awaited with the name of each step: ``sender``, ``recipient``, ``content``.
+    ``before_answering`` is awaited with the name of each step: ``sender``, ``recipient``, ``content``. ``refusals``: by
+    a sender's address the step at which it is refused, and the answer.
     """
 
     at_sender: str | None = "250 OK"
@@ -39,6 +40,7 @@ class MailServer:
     before_answering: Callable[[str], Awaitable[None]] | None = None
     port: int = 0
     envelopes: list[Envelope] = field(default_factory=list)
+    refusals: dict[str, tuple[str, str]] = field(default_factory=dict)
     users: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
 
@@ -59,17 +61,23 @@ class MailServer:
         """The sender."""
         envelope.mail_from = address
         self.options = [it.upper() for it in options]
-        return await self._said(self.at_sender, "sender")
+        return self._refusal(envelope, "sender") or await self._said(self.at_sender, "sender")
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """The recipient."""
+        refusal = self._refusal(envelope, "recipient")
+        if refusal is not None:
+            return refusal
         envelope.rcpt_tos.append(address)
         return await self._said(self.at_recipient, "recipient")
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's name
         """The content."""
+        refusal = self._refusal(envelope, "content")
+        if refusal is not None:
+            return refusal
         if self.at_content == TAKEN:
             self.envelopes.append(envelope)
         if self.hangs_up_after_content:
@@ -82,6 +90,10 @@ class MailServer:
         assert isinstance(data, LoginPassword)
         self.users.append(data.login.decode())
         return AuthResult(success=data.password.decode() == self.password, handled=False)
+
+    def _refusal(self, envelope: Envelope, step: str) -> str | None:
+        refused_at, answer = self.refusals.get(str(envelope.mail_from), ("", ""))
+        return answer if refused_at == step else None
 
     async def _said(self, answer: str | None, step: str) -> str:
         if self.before_answering is not None:

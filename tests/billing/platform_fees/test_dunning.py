@@ -74,12 +74,27 @@ async def test_owners_are_reminded_until_grace_is_over_and_told_what_waits_then(
     assert await on_day(runtime, practice, since, 61, colleague.email) == []
 
 
+async def test_reminders_that_come_late_together_are_one(
+    runtime: Runtime, stripe_server: StripeServer, practice: TenantContext
+) -> None:
+    owner = await make_staff_member(runtime, practice)
+    _, since = await failing(runtime, stripe_server, practice)
+    counts = []
+    for day in (5, 20, 29, 40):  # the queue was down for days each time
+        mails = await on_day(runtime, practice, since, day, owner.email)
+        counts.append(len(mails))
+    assert counts == [1, 2, 3, 3]
+    assert [DUE in mail.subject for mail in mails] == [True, False, False]
+    assert [RESTRICTED in mail.subject for mail in mails] == [False, True, True]
+
+
 async def test_paying_ends_it_at_once_and_the_reminders_with_it(
     runtime: Runtime, stripe_server: StripeServer, practice: TenantContext
 ) -> None:
     owner = await make_staff_member(runtime, practice)
     invoice, since = await failing(runtime, stripe_server, practice)
-    await on_day(runtime, practice, since, 3, owner.email)
+    for day in (0, 3):
+        await on_day(runtime, practice, since, day, owner.email)
     stripe_server.pay_invoice(invoice)
     await tell(runtime, stripe_server, "invoice.paid", invoice)
     await run_platform_events(runtime, practice)

@@ -9,6 +9,7 @@ from notifications.mail_tasks.models import TaskReason
 from notifications.mail_tasks.service import open_task
 from notifications.models import EmailLog
 from notifications.sender import service
+from notifications.sender.refusals import note_refusal
 from notifications.sender.service import SenderChoices, SenderStatus
 from notifications.texting.choices import choose
 from notifications.texting.consents import give_consent
@@ -40,18 +41,35 @@ def asked_by_us(world: World, dns: DnsServer) -> Iterator[None]:
 async def a_domain_breaks(world: World) -> None:
     async with dns_server() as dns:
         with asked_by_us(world, dns):
-            async with world.session() as session:
-                wish = SenderChoices(None, None, f"nuria@{DOMAINS[world.language]}")
-                await service.change_sender(session, world.runtime, wish)
-            await world.run()
-            async with world.session() as session:
-                wanted = (await service.get_sender(session, world.runtime)).records
-            for one in wanted:
-                if one.is_required:
-                    dns.zone.setdefault((one.type, one.name), []).append(one.value)
-            assert await look(world) is SenderStatus.VERIFIED
+            await use_own_address(world, dns)
             dns.zone.clear()
             assert await look(world) is SenderStatus.BROKEN
+
+
+@shows("mail_sender_broken")
+async def an_address_is_refused(world: World) -> None:
+    async with dns_server() as dns:
+        with asked_by_us(world, dns):
+            address = await use_own_address(world, dns)
+            world.travel(NOW + HOUR / 60)  # another outage than the one before
+            async with world.session() as session:
+                await note_refusal(session, address)
+            await world.run()
+
+
+async def use_own_address(world: World, dns: DnsServer) -> str:
+    """Choose one, and have its domain shown to be the practice's."""
+    address = f"nuria@{DOMAINS[world.language]}"
+    async with world.session() as session:
+        await service.change_sender(session, world.runtime, SenderChoices(None, None, address))
+    await world.run()
+    async with world.session() as session:
+        wanted = (await service.get_sender(session, world.runtime)).records
+    for one in wanted:
+        if one.is_required:
+            dns.zone.setdefault((one.type, one.name), []).append(one.value)
+    assert await look(world) is SenderStatus.VERIFIED
+    return address
 
 
 async def look(world: World) -> SenderStatus:

@@ -16,7 +16,7 @@ from notifications.sender import service
 from notifications.sender.models import MailDomain
 from notifications.sender.service import SenderChoices, SenderState
 from tests.support.dns_server import DnsServer, dns_server
-from tests.support.events import run_due_events
+from tests.support.events import run_due_events, run_platform_events
 from tests.support.practices import make_client
 from tests.support.providers.sendgrid_domains import Domains
 from tests.support.providers.sendgrid_server import SendGridServer
@@ -91,7 +91,7 @@ class Desk:
 
     async def work(self) -> SenderState:
         """Have the queue do what is due."""
-        await run_due_events(self.runtime, self.practice)
+        await run_platform_events(self.runtime, self.practice)
         return await self.state()
 
     async def enter_records(self, *purposes: str) -> None:

@@ -15,11 +15,12 @@ from notifications.preferences.service import Account, change_choices
 from notifications.rules import TOO_MANY_TODAY
 from notifications.texting.choices import TOO_MANY_THIS_MONTH, choose, read_quota
 from notifications.texting.consents import TEXT_CODE, give_consent, withdraw_consent
+from notifications.texting.deciding import NO_CONSENT, NOT_TRUE, NOT_WANTED
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import LIMIT_REACHED
 from notifications.texting.models import GivenBy, TextLog, TextStatus
 from notifications.texting.port import TextMessage, TextUnavailableError
-from notifications.texting.service import NO_CONSENT, NOT_TRUE, NOT_WANTED, deliver_text, send_text
+from notifications.texting.service import deliver_text, send_text
 from scheduling.appointments.history import Actor
 from scheduling.appointments.services.booking import book_appointment
 from scheduling.appointments.services.cancelling import cancel_appointment

@@ -9,7 +9,9 @@ from sqlalchemy import select
 
 from notifications.account_mails import CLIENT_PASSWORD_RESET
 from notifications.events import NOTIFICATION_SEND
+from notifications.handing_over import GIVEN_UP, MAY_HAVE_ARRIVED
 from notifications.mail_tasks.models import MailTask
+from notifications.mail_tasks.service import note_failure
 from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailUnavailableError
 from notifications.service import deliver
@@ -216,3 +218,36 @@ async def test_tasks_are_the_practices_own_and_not_everybodys(
     async with post.runtime.database.tenant(post.practice) as session:
         task_id = (await session.scalars(select(MailTask.id))).one()
     assert_problem(await there.post(f"{TASKS}/{task_id}/done"), 404, "not_found")
+
+
+async def test_what_nobody_said_of_a_mail_the_provider_may_tell_later(post: Post, client: SignedIn) -> None:
+    log = await post.notify(client)
+    event = post.event(log, "delivered", response="250 OK")
+    told_at = clock.now() - timedelta(seconds=5)
+    async with post.runtime.database.tenant(post.practice) as session:
+        row = await session.get_one(EmailLog, log.id)
+        row.status, row.failure, row.sent_at, row.provider = EmailStatus.FAILED, "may have arrived; gone", None, None
+    await post.tell(event)
+    found = await post.log(log.id)
+    assert (found.status, found.failure, found.delivery) == (EmailStatus.SENT, None, "delivered")
+    assert (found.provider, found.sent_at is not None and found.sent_at >= told_at) == ("sendgrid", True)
+    [told] = await post.events()
+    assert found.sent_at == told.occurred_at  # so the timeline has it in its order
+
+
+@pytest.mark.parametrize(("reason", "is_called"), [(GIVEN_UP, True), ("no longer true", False)])
+async def test_of_what_may_have_arrived_only_what_was_given_up_is_a_reason_to_call(
+    post: Post, client: SignedIn, reason: str, *, is_called: bool
+) -> None:
+    for _ in range(2):
+        await post.tell(post.event(await post.notify(client), "dropped", reason="Invalid"))
+    log = await post.notify(client)
+    async with post.runtime.database.tenant(post.practice) as session:
+        row = await session.get_one(EmailLog, log.id)
+        row.status, row.failure = EmailStatus.FAILED, f"{MAY_HAVE_ARRIVED}; {reason}"
+        row.recipient = client.email
+        client_row = await session.get_one(Client, client.id)
+        client_row.is_verified = True
+        await session.flush()
+        await note_failure(session, row, clock.now())
+    assert bool(await tasks_of(post)) is is_called

@@ -15,7 +15,7 @@ from notifications.operator_mails.service import deliver
 from notifications.port import Mail, MailRejectedError, MailUnavailableError
 from notifications.tracking.models import EventKind
 from notifications.tracking.reports import Report
-from tests.notifications.test_crashes import by_smtp, start_worker
+from tests.notifications.test_crashes import BySmtp, start_worker
 from tests.support.events import run_platform_events
 from tests.support.mail_server import mail_server
 from tests.support.operator_mails import mail_rows, operator_mails
@@ -123,7 +123,7 @@ async def test_a_worker_that_is_killed_while_the_server_is_silent_loses_nothing(
 
     async with mail_server() as server:
         server.before_answering = hold
-        worker = await start_worker(runtime.settings, server, event_id)
+        worker = await start_worker(runtime.settings, BySmtp(server), event_id)
         try:
             async with asyncio.timeout(60):
                 await reached.wait()
@@ -132,7 +132,7 @@ async def test_a_worker_that_is_killed_while_the_server_is_silent_loses_nothing(
         assert await worker.wait() == -9
         opened.set()
         assert (await only_row(runtime, operator)).status == EmailStatus.SENDING
-        await run_platform_events(by_smtp(runtime, server))
+        await run_platform_events(BySmtp(server).takes_over(runtime))
         arrived = [message for message in server.messages if message["To"] == operator.email]
     assert {message["Message-ID"] for message in arrived} == {(await only_row(runtime, operator)).provider_ref}
     assert len(arrived) == 2  # the window that SMTP leaves open

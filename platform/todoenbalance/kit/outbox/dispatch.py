@@ -51,6 +51,8 @@ class Dispatcher:
         self._tenants = tenants
         self._subscriptions = subscriptions
         self._platform_subscriptions = platform_subscriptions
+        self.told = frozenset(topic for topic in subscriptions if relay.parked_topic(topic) in subscriptions)
+        """The topics of practices' rows whose parking somebody subscribed to."""
 
     async def deliver(self, event_id: UUID, attempt: int) -> bool:
         """Run a hand-over to its end; answers whether there was anything to do.
@@ -77,7 +79,7 @@ class Dispatcher:
                 raise
             except Exception as error:  # the edge: whatever it was, the row must survive it
                 async with database.platform() as session:
-                    parked = await relay.postpone(session, delivery, settings, _describe(error))
+                    parked = await relay.postpone(session, delivery, settings, _describe(error), told=self.told)
                 _log.exception("event_parked" if parked else "event_failed", attempt=attempt)
             else:
                 async with database.platform() as session:

@@ -11,6 +11,7 @@ room, lots are drawn: by age, whoever comes last would wait until nearly all of 
 """
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from sqlalchemy import delete, func, select, update
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession
 from todoenbalance.kit.outbox.models import OutboxEvent
+from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.settings import OutboxSettings
 
 MAX_ERROR_LENGTH = 2000
@@ -46,18 +48,25 @@ class Delivery:
     failures: int
 
 
-async def hand_over_due(session: PlatformSession, settings: OutboxSettings) -> list[Handover]:
+def parked_topic(topic: str) -> str:
+    """Of the row that is queued when one of ``topic`` is parked."""
+    return f"{topic}.parked"
+
+
+async def hand_over_due(
+    session: PlatformSession, settings: OutboxSettings, *, told: Collection[str] = ()
+) -> list[Handover]:
     """Lease rows that are due, in the order in which they are to go; relays that meet skip each other's rows.
 
     No more than ``in_flight`` wait at Celery at once, and none are handed over until a quarter of that has been begun.
     The platform's own rows have their turn like a practice's. A row that took its worker down with it as often as a
-    row may fail is parked instead.
+    row may fail is parked instead. ``told``: the topics whose parking somebody is told of (see :func:`postpone`).
     """
     now = clock.now()
     room = settings.in_flight - await _count_in_flight(session, settings)
     if room < max(settings.in_flight // 4, 1):
         return []
-    await _park_hopeless(session, settings)
+    await _park_hopeless(session, settings, told)
     is_due = (OutboxEvent.run_at <= now) & OutboxEvent.parked_at.is_(None)
     by_age = OutboxEvent.run_at, OutboxEvent.id
     turn = func.row_number().over(partition_by=OutboxEvent.tenant, order_by=by_age)
@@ -94,7 +103,7 @@ async def _count_in_flight(session: PlatformSession, settings: OutboxSettings) -
     return (await session.scalar(statement)) or 0
 
 
-async def _park_hopeless(session: PlatformSession, settings: OutboxSettings) -> None:
+async def _park_hopeless(session: PlatformSession, settings: OutboxSettings, told: Collection[str]) -> None:
     now = clock.now()
     hopeless = (
         select(OutboxEvent.id)
@@ -105,11 +114,28 @@ async def _park_hopeless(session: PlatformSession, settings: OutboxSettings) -> 
         )
         .with_for_update(skip_locked=True)
     )
-    await session.execute(
+    statement = (
         update(OutboxEvent)
         .where(OutboxEvent.id.in_(hopeless.scalar_subquery()))
         .values(parked_at=now, last_error=func.coalesce(OutboxEvent.last_error, "its worker died"))
+        .returning(OutboxEvent.id, OutboxEvent.tenant, OutboxEvent.topic, OutboxEvent.payload)
     )
+    for row in (await session.execute(statement)).all():
+        await _tell(session, row.id, row.tenant, row.topic, row.payload, told)
+
+
+async def _tell(
+    session: PlatformSession,
+    event_id: UUID,
+    tenant_key: str | None,
+    topic: str,
+    payload: dict[str, Any],
+    told: Collection[str],
+) -> None:
+    """Queue that a practice's row was parked, with the parking itself: a crash loses neither or both."""
+    if tenant_key is not None and topic in told:
+        known = {**payload, "parked_id": str(event_id)}
+        await publish(session, parked_topic(topic), known, tenant_key=tenant_key)
 
 
 async def begin(session: PlatformSession, event_id: UUID, attempt: int) -> Delivery | None:
@@ -142,15 +168,17 @@ async def postpone(
     *,
     delay_seconds: float | None = None,
     counts: bool = True,
+    told: Collection[str] = (),
 ) -> bool:
     """Try again later, or park the row after the last attempt; answers whether it was parked.
 
-    ``counts=False`` is for an expected 'not yet', which never parks.
+    ``counts=False`` is for an expected 'not yet', which never parks. If a practice's row of a topic in ``told`` is
+    parked, one of :func:`parked_topic` is queued with it: the same payload, and ``parked_id``.
     """
     now = clock.now()
     parks = counts and delivery.failures >= settings.max_attempts
     delay = delay_seconds if delay_seconds is not None else backoff_seconds(delivery.failures, settings)
-    await session.execute(
+    statement = (
         update(OutboxEvent)
         .where(OutboxEvent.id == delivery.event_id, OutboxEvent.attempts == delivery.attempt)
         .values(
@@ -159,7 +187,11 @@ async def postpone(
             parked_at=now if parks else None,
             failures=delivery.failures if counts else delivery.failures - 1,
         )
+        .returning(OutboxEvent.id)
     )
+    is_ours = (await session.execute(statement)).first() is not None
+    if parks and is_ours:
+        await _tell(session, delivery.event_id, delivery.tenant_key, delivery.topic, delivery.payload, told)
     return parks
 
 
