@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, text, update
 
+from billing.accounts.models import EventTrouble
 from notifications.operator_mails.events import OPERATOR_MAIL_SEND as SEND
 from tenants.registry.models import Tenant
 from tests.support import operator_mails as support
@@ -150,6 +151,38 @@ class TestAlarms:
         assert await look_at(runtime, MORNING - HOUR) == []
         await support.trouble(runtime, practice, "failed")
         assert await look_at(runtime, MORNING - HOUR) == [OPERATOR_ALARM]
+
+    async def test_a_webhook_that_is_given_up_again_alarms_again(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        with clock.at(MORNING):
+            await support.trouble(runtime, practice, "failed")
+        assert await look_at(runtime, MORNING + MINUTE) == [OPERATOR_NEWS]
+        # Somebody had it handled once more, in vain.
+        async with runtime.database.platform() as session:
+            await session.execute(update(EventTrouble).values(last_seen_at=MORNING + 2 * HOUR, failures=4))
+        assert await look_at(runtime, MORNING + 3 * HOUR) == [OPERATOR_ALARM]
+        assert await look_at(runtime, MORNING + DAY) == []
+
+    async def test_a_webhook_that_goes_on_being_tried_in_vain_is_the_same(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        with clock.at(MORNING):
+            await support.trouble(runtime, practice, "received")
+        assert await look_at(runtime, MORNING) == [OPERATOR_NEWS]
+        async with runtime.database.platform() as session:
+            await session.execute(update(EventTrouble).values(last_seen_at=MORNING + 2 * HOUR, failures=4))
+        assert await look_at(runtime, MORNING + DAY) == []
+
+    async def test_one_that_can_not_be_mailed_is_not_the_next_ones_cause(self, runtime: Runtime) -> None:
+        await support.park_task(runtime)
+        sent = []
+        for hour in range(2, 8):
+            sent += await look_at(runtime, MORNING + hour * HOUR)
+            with clock.at(MORNING + hour * HOUR + MINUTE):
+                await support.park_task(runtime, topic=SEND)
+        assert sent == [OPERATOR_NEWS, OPERATOR_ALARM]  # the second tells that mails were given up
+        assert await sections(runtime, MORNING + 8 * HOUR) == [Section.TASKS]
 
 
 class TestOnce:
