@@ -131,6 +131,24 @@ class TestNews:
         assert {mail.recipient for mail in await operator_mails(runtime)} == {"olga@example.com"}
 
 
+    async def test_what_nobody_was_told_is_new_for_whoever_wants_to_hear_again(self, runtime: Runtime) -> None:
+        async def switch(*, wants_news: bool) -> None:
+            async with runtime.database.platform() as session:
+                await session.execute(update(Operator).values(wants_news=wants_news))
+
+        await support.park_webhook(runtime)
+        assert await look_at(runtime, MORNING) == [OPERATOR_NEWS]
+        await switch(wants_news=False)
+        await support.park_task(runtime)
+        await support.park_webhook(runtime)
+        assert await look_at(runtime, MORNING + HOUR) == []
+        assert await look_at(runtime, MORNING + DAY) == []
+        await switch(wants_news=True)
+        assert await look_at(runtime, MORNING + DAY + HOUR) == [OPERATOR_ALARM]
+        assert await look_at(runtime, MORNING + 2 * DAY) == [OPERATOR_NEWS]
+        assert await look_at(runtime, MORNING + 3 * DAY) == []
+
+
 class TestAlarms:
     async def test_what_was_given_up_is_told_at_once_but_hourly_at_most(self, runtime: Runtime) -> None:
         assert await look_at(runtime, MORNING) == []
