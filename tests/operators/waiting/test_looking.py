@@ -130,7 +130,6 @@ class TestNews:
         assert await look_at(runtime, MORNING) == [OPERATOR_NEWS]
         assert {mail.recipient for mail in await operator_mails(runtime)} == {"olga@example.com"}
 
-
     async def test_what_nobody_was_told_is_new_for_whoever_wants_to_hear_again(self, runtime: Runtime) -> None:
         async def switch(*, wants_news: bool) -> None:
             async with runtime.database.platform() as session:
