@@ -72,7 +72,13 @@ async def _fits(session: PlatformSession, subscription: Subscription | None, sta
 
 
 async def _invoice(runtime: Runtime, statement: FeeStatement, subscription: Subscription) -> StatementStatus:
-    """Under the key that was written down first, whoever asks."""
+    """Under the key that was written down first, whoever asks, and as long as the provider remembers it.
+
+    Who comes later, after an outage or because it was given up and somebody has it tried again, asks nothing: the
+    amount may be on an invoice.
+    """
+    if _is_key_old(statement):
+        return await _settle(runtime, statement.id, StatementStatus.TO_INVOICE, note="outcome_unknown")
     billing = platform_billing(runtime.settings)
     amount = Money(statement.amount_minor, statement.currency)
     try:
@@ -84,13 +90,15 @@ async def _invoice(runtime: Runtime, statement: FeeStatement, subscription: Subs
             idempotency_key=str(statement.note),
         )
     except OutcomeUnknownError:
-        if statement.closed_at is not None and clock.now() - statement.closed_at < GIVE_UP_AFTER:
-            raise
-        return await _settle(runtime, statement.id, StatementStatus.TO_INVOICE, note="outcome_unknown")
+        raise
     except ProviderError as error:
         _log.error("statement_not_invoiced", statement_id=str(statement.id), code=error.code)
         return await _settle(runtime, statement.id, StatementStatus.TO_INVOICE, note=error.code)
     return await _settle(runtime, statement.id, StatementStatus.INVOICED, ref=ref)
+
+
+def _is_key_old(statement: FeeStatement) -> bool:
+    return statement.closed_at is None or clock.now() - statement.closed_at >= GIVE_UP_AFTER
 
 
 async def _settle(

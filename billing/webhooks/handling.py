@@ -45,6 +45,8 @@ async def handle_event(runtime: Runtime, tenant: TenantContext, provider_event_i
     """
     async with runtime.database.tenant(tenant) as session:
         event = await get_event(session, provider_event_id)
+    if event.status == FAILED:  # and whoever marked it may have died before operators were told
+        await _tell_failed(runtime, tenant, event)
     if event.status != RECEIVED:
         return
     try:
@@ -129,11 +131,14 @@ async def fail_event(runtime: Runtime, tenant: TenantContext, event: ProviderEve
             return
         row.status, row.handled_at, row.problem = FAILED, clock.now(), code
         row.failures += 1
-        failures = row.failures
     _log.error("webhook_failed", provider_event_id=str(event.id), reason=code)
+    await _tell_failed(runtime, tenant, row)
+
+
+async def _tell_failed(runtime: Runtime, tenant: TenantContext, event: ProviderEvent) -> None:
     async with runtime.database.platform() as platform:
         await SwitchboardRepository(platform).note_trouble(
-            tenant.key, event, status=FAILED, error=code, failures=failures
+            tenant.key, event, status=FAILED, error=event.problem or "unknown", failures=event.failures
         )
 
 

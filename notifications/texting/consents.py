@@ -196,8 +196,9 @@ async def withdraw_consent(
 ) -> bool:
     """Nothing is sent by that channel any more. Safe to repeat, and possible also where texts are off.
 
-    Answers whether there was one that counted.
+    Answers whether there was one that counted. Raises :class:`NotFoundError`.
     """
+    await lock_client(session, client_id)  # one that is being confirmed just now counts, and is kept with its end
     ended = await session.scalars(
         update(TextConsent)
         .where(*_is_open(client_id), TextConsent.channel == channel, TextConsent.confirmed_at.is_not(None))

@@ -169,3 +169,10 @@ class TestCookies:
     def test_with_tls_no_other_host_can_set_them(self, settings: Settings) -> None:
         assert cookie_name(settings, "client") == "client"
         assert cookie_name(settings.model_copy(update={"public_scheme": "https"}), "client") == "__Host-client"
+
+
+def test_a_time_that_is_said_to_be_utc_is_whatever_zone_the_database_answers_in(tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "time.html").write_text("{{ moment | utc }}")
+    moment = datetime(2026, 7, 1, 0, 30, tzinfo=ZoneInfo("Europe/Madrid"))
+    assert Pages(tmp_path).render("time.html", "en", {"moment": moment}) == "2026-06-30 22:30"

@@ -14,8 +14,10 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 
 from migrations.render import config, head
 from migrations.runner import migrate_all
+from tests.support.blocked import until_blocked
 from tests.support.practices import make_practice
 from todoenbalance.kit.database import EXTENSIONS_SCHEMA, PlatformBase, TenantBase, libpq_url, sqlalchemy_url
+from todoenbalance.kit.outbox.publish import publish
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings
 from todoenbalance.kit.tenancy import TenantContext, new_key
@@ -133,6 +135,23 @@ class TestThePlatformStream:
             ("professional", False),
             ("made-up", True),
         ]
+
+    async def test_who_changes_a_practice_and_publishes_it_is_not_caught_between_locks(
+        self, fresh_runtime: Runtime, fresh_settings: Settings
+    ) -> None:
+        await make_practice(fresh_runtime)
+        stream = config("platform")
+        with bound(fresh_settings, None) as connection:
+            stream.attributes["connection"] = connection
+            await asyncio.to_thread(command.downgrade, stream, "p0005")
+            connection.commit()
+            async with fresh_runtime.database.platform() as session:
+                await session.execute(text("UPDATE platform.tenants SET name = name"))
+                upgrading = asyncio.create_task(asyncio.to_thread(command.upgrade, stream, "head"))
+                await until_blocked(session)
+                await publish(session, "tenant.changed", {})
+            await upgrading
+            connection.commit()
 
 
 class TestANewPracticeAndAMigratedOne:

@@ -26,13 +26,6 @@ def upgrade() -> None:
         sa.Column("wants_news", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         schema="platform",
     )
-    op.create_index(
-        "ix_outbox_parked",
-        "outbox",
-        ["parked_at"],
-        schema="platform",
-        postgresql_where=sa.text("parked_at IS NOT NULL"),
-    )
     op.create_table(
         "operator_mails",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -93,6 +86,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_books_disagreeing")),
         schema="platform",
+    )
+    # The last: who changes a practice publishes that afterwards, and would wait here with a lock that we wait for.
+    op.create_index(
+        "ix_outbox_parked",
+        "outbox",
+        ["parked_at"],
+        schema="platform",
+        postgresql_where=sa.text("parked_at IS NOT NULL"),
     )
 
 

@@ -92,6 +92,22 @@ class TestClosing:
         [statement] = await statements_of(runtime, practice)
         assert statement.note == "outcome_unknown"
 
+    async def test_one_that_broke_off_and_is_gone_on_with_days_later_is_put_on_no_second_one(
+        self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext
+    ) -> None:
+        await subscribed(runtime, stripe_server, practice)
+        await accrue(runtime, practice, 67)
+        [statement] = await statements_of(runtime, practice)
+        stripe_server.faults.lose_answer("/v1/invoiceitems", times=3)
+        with pytest.raises(OutcomeUnknownError):
+            await close_statement(runtime, statement.id, idempotency_key="statement:old")
+        asked = len(stripe_server.requests("/v1/invoiceitems"))
+        with clock.at(clock.now() + timedelta(days=3)):  # Stripe has forgotten the key
+            assert await close_statement(runtime, statement.id, idempotency_key="statement:old") == "to_invoice"
+        assert len(stripe_server.requests("/v1/invoiceitems")) == asked
+        [statement] = await statements_of(runtime, practice)
+        assert statement.note == "outcome_unknown"
+
     async def test_one_in_another_currency_waits_and_one_that_comes_to_nothing_is_over(
         self, runtime: Runtime, stripe_server: StripeServer, practice: TenantContext
     ) -> None:

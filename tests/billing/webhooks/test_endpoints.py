@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 import uvicorn
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
+from billing.accounts.models import EventTrouble
 from billing.payments.models import PaymentStatus
 from billing.providers import sandbox
 from billing.providers.sandbox import SandboxOutcome, SandboxProvider, WebhookMode
 from billing.webhooks.endpoints import MAX_BODY_BYTES
+from billing.webhooks.handling import handle_event
 from scheduling.appointments.models import AppointmentStatus
 from tenants.registry.models import Tenant, TenantStatus
 from tests.conftest import HttpFactory
@@ -154,7 +156,15 @@ class TestReceiving:
         assert [event.status for event in await stored(desk)] == ["received"]
         with clock.at(clock.now() + timedelta(hours=2)):
             await desk.run()
-        assert [event.status for event in await stored(desk)] == ["failed"]
+        [event] = await stored(desk)
+        assert event.status == "failed"
+        # Its worker died before operators were told, and the queue comes again.
+        async with desk.runtime.database.platform() as session:
+            await session.execute(delete(EventTrouble).where(EventTrouble.provider_event_id == event.id))
+        await handle_event(desk.runtime, desk.practice, event.id)
+        async with desk.runtime.database.platform() as session:
+            known = await session.get_one(EventTrouble, (desk.practice.key, event.id))
+        assert (known.status, known.error, known.failures) == ("failed", "unknown_order", 1)
 
 
 class TestRaces:

@@ -1,5 +1,6 @@
 """Agreeing to text messages by API and by page, the code, STOP, reports of the gateway, and what an account leaves."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -10,14 +11,23 @@ import pytest
 
 from notifications.catalogue import Channel
 from notifications.rules import TOO_MANY_LATELY
-from notifications.texting.consents import CODE_LIFETIME, STOP_HOLDS, TEXT_CODE, codes_of, confirm_consent, give_consent
+from notifications.texting.consents import (
+    CODE_LIFETIME,
+    STOP_HOLDS,
+    TEXT_CODE,
+    codes_of,
+    confirm_consent,
+    give_consent,
+    withdraw_consent,
+)
 from notifications.texting.errors import WrongTextCodeError
-from notifications.texting.models import GivenBy, TextStatus
+from notifications.texting.models import GivenBy, TextStatus, WithdrawnBy
 from notifications.texting.signatures import sign
 from tenants.privacy.erasure import erase_client
 from tests.conftest import HttpFactory
 from tests.notifications.texting.conftest import NUMBER, PHONE
 from tests.notifications.texting.helpers import agree, consents_of, set_phone, texts_of
+from tests.support.blocked import until_blocked
 from tests.support.events import run_due_events
 from tests.support.pages import HTML, assert_sober, submit
 from tests.support.pages import sign_in as sign_in_at
@@ -161,6 +171,28 @@ class TestByApi:
         assert (await api.post(f"{API}/sms/confirm", json={"code": code})).status_code == 422
         assert (await api.post(f"{API}/whatsapp/confirm", json={"code": code})).status_code == 422
         assert (await api.post(API, json={"channel": "whatsapp"})).status_code == 404  # not the operator's
+
+
+class TestRaces:
+    async def test_one_that_is_confirmed_while_it_is_withdrawn_is_kept_with_both(
+        self, runtime: Runtime, texting: TenantContext, client: SignedIn, gateway: TextGateway
+    ) -> None:
+        async with runtime.database.tenant(texting) as session:
+            await give_consent(session, runtime, client.id, Channel.SMS, GivenBy.PAGE, "es")
+        await run_due_events(runtime, texting)
+
+        async def withdraw() -> bool:
+            async with runtime.database.tenant(texting) as session:
+                return await withdraw_consent(session, client.id, Channel.SMS, WithdrawnBy.STAFF)
+
+        async with runtime.database.tenant(texting) as session:
+            await confirm_consent(session, runtime, client.id, Channel.SMS, code_in(gateway))
+            await session.flush()
+            withdrawing = asyncio.create_task(withdraw())
+            await until_blocked(session)
+        assert await withdrawing
+        [row] = await consents_of(runtime, texting, client.id)
+        assert (row.confirmed_at is not None, row.withdrawn_by) == (True, "staff")
 
 
 class TestNothingIsSeen:

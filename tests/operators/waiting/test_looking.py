@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, text, update
 
+from billing.accounts.models import EventTrouble
 from notifications.operator_mails.events import OPERATOR_MAIL_SEND as SEND
 from tenants.registry.models import Tenant
 from tests.support import operator_mails as support
@@ -129,6 +130,23 @@ class TestNews:
         assert await look_at(runtime, MORNING) == [OPERATOR_NEWS]
         assert {mail.recipient for mail in await operator_mails(runtime)} == {"olga@example.com"}
 
+    async def test_what_nobody_was_told_is_new_for_whoever_wants_to_hear_again(self, runtime: Runtime) -> None:
+        async def switch(*, wants_news: bool) -> None:
+            async with runtime.database.platform() as session:
+                await session.execute(update(Operator).values(wants_news=wants_news))
+
+        await support.park_webhook(runtime)
+        assert await look_at(runtime, MORNING) == [OPERATOR_NEWS]
+        await switch(wants_news=False)
+        await support.park_task(runtime)
+        await support.park_webhook(runtime)
+        assert await look_at(runtime, MORNING + HOUR) == []
+        assert await look_at(runtime, MORNING + DAY) == []
+        await switch(wants_news=True)
+        assert await look_at(runtime, MORNING + DAY + HOUR) == [OPERATOR_ALARM]
+        assert await look_at(runtime, MORNING + 2 * DAY) == [OPERATOR_NEWS]
+        assert await look_at(runtime, MORNING + 3 * DAY) == []
+
 
 class TestAlarms:
     async def test_what_was_given_up_is_told_at_once_but_hourly_at_most(self, runtime: Runtime) -> None:
@@ -150,6 +168,38 @@ class TestAlarms:
         assert await look_at(runtime, MORNING - HOUR) == []
         await support.trouble(runtime, practice, "failed")
         assert await look_at(runtime, MORNING - HOUR) == [OPERATOR_ALARM]
+
+    async def test_a_webhook_that_is_given_up_again_alarms_again(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        with clock.at(MORNING):
+            await support.trouble(runtime, practice, "failed")
+        assert await look_at(runtime, MORNING + MINUTE) == [OPERATOR_NEWS]
+        # Somebody had it handled once more, in vain.
+        async with runtime.database.platform() as session:
+            await session.execute(update(EventTrouble).values(last_seen_at=MORNING + 2 * HOUR, failures=4))
+        assert await look_at(runtime, MORNING + 3 * HOUR) == [OPERATOR_ALARM]
+        assert await look_at(runtime, MORNING + DAY) == []
+
+    async def test_a_webhook_that_goes_on_being_tried_in_vain_is_the_same(
+        self, runtime: Runtime, practice: TenantContext
+    ) -> None:
+        with clock.at(MORNING):
+            await support.trouble(runtime, practice, "received")
+        assert await look_at(runtime, MORNING) == [OPERATOR_NEWS]
+        async with runtime.database.platform() as session:
+            await session.execute(update(EventTrouble).values(last_seen_at=MORNING + 2 * HOUR, failures=4))
+        assert await look_at(runtime, MORNING + DAY) == []
+
+    async def test_one_that_can_not_be_mailed_is_not_the_next_ones_cause(self, runtime: Runtime) -> None:
+        await support.park_task(runtime)
+        sent = []
+        for hour in range(2, 8):
+            sent += await look_at(runtime, MORNING + hour * HOUR)
+            with clock.at(MORNING + hour * HOUR + MINUTE):
+                await support.park_task(runtime, topic=SEND)
+        assert sent == [OPERATOR_NEWS, OPERATOR_ALARM]  # the second tells that mails were given up
+        assert await sections(runtime, MORNING + 8 * HOUR) == [Section.TASKS]
 
 
 class TestOnce:

@@ -1,6 +1,7 @@
 """From a template to a page, in the reader's language."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Pages:
         )
         environment.globals.update(static_url=static_url, locale=locale)
         environment.filters["device"] = describe_user_agent
+        environment.filters["utc"] = lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
         environment.filters["money"] = lambda amount, currency: Money(amount, currency).format(locale)
         return environment
 

@@ -14,6 +14,7 @@ from billing.accounts.models import EventTrouble, ParkedEvent
 from billing.platform_fees.models import FeeStatement, StatementStatus
 from billing.webhooks.repository import FAILED, WAITING
 from notifications.models import Delivery, EmailStatus
+from notifications.operator_mails.events import OPERATOR_MAIL_SEND
 from notifications.operator_mails.models import OperatorMail
 from tenants.plans.models import Subscription
 from tenants.registry.models import Tenant, TenantStatus
@@ -66,9 +67,17 @@ def _moment(column: Any) -> ColumnElement[Any]:
 def _queries() -> Mapping[Section, Select[Any]]:
     """By section: key, practice if any, and since when."""
     now = clock.now()
-    known_tasks = select(_key(OutboxEvent.id, _moment(OutboxEvent.parked_at)), Tenant.id, OutboxEvent.parked_at)
+    task = _key(OutboxEvent.id, _moment(OutboxEvent.parked_at))
+    # Not by mail either: each alarm that can't be made would be the next one's cause, hour by hour.
+    task_or_mail = case((OutboxEvent.topic == OPERATOR_MAIL_SEND, OPERATOR_MAIL_SEND), else_=task)
+    known_tasks = select(task_or_mail, Tenant.id, OutboxEvent.parked_at)
+    # Given up once more, after somebody had it tried again, it is another one; tried in vain once more, it is the same.
+    is_given_up = EventTrouble.status == FAILED
+    since = case((is_given_up, EventTrouble.last_seen_at), else_=EventTrouble.first_seen_at)
     troubles = select(
-        _key(EventTrouble.tenant_key, EventTrouble.provider_event_id), Tenant.id, EventTrouble.last_seen_at
+        _key(EventTrouble.tenant_key, EventTrouble.provider_event_id, _moment(since)),
+        Tenant.id,
+        EventTrouble.last_seen_at,
     ).join(Tenant, Tenant.key == EventTrouble.tenant_key)
     parked = select(_key(ParkedEvent.id), Tenant.id, ParkedEvent.received_at)
     books = select(_key(BooksDisagreeing.tenant_id, _moment(BooksDisagreeing.since)), Tenant.id, BooksDisagreeing.since)
@@ -80,8 +89,8 @@ def _queries() -> Mapping[Section, Select[Any]]:
         Section.TASKS: known_tasks.outerjoin(Tenant, Tenant.key == OutboxEvent.tenant).where(
             OutboxEvent.parked_at.is_not(None)
         ),
-        Section.WEBHOOKS_GIVEN_UP: troubles.where(EventTrouble.status == FAILED),
-        Section.WEBHOOKS: troubles.where(EventTrouble.status != FAILED),
+        Section.WEBHOOKS_GIVEN_UP: troubles.where(is_given_up),
+        Section.WEBHOOKS: troubles.where(~is_given_up),
         Section.ACCOUNTS: parked.outerjoin(Tenant, Tenant.key == ParkedEvent.tenant_key).where(
             ParkedEvent.status == WAITING
         ),

@@ -92,9 +92,9 @@ def _told(keys: set[str]) -> dict[str, Any]:
 async def _tell_news(session: PlatformSession, news: WaitingNews, waiting: list[Waiting], today: datetime) -> None:
     """The day is done, also without a mail; what does not wait any more is forgotten."""
     known, now_waiting = set(news.told["keys"]), _keys(waiting)
+    if now_waiting - known and not await _announce(session, OPERATOR_NEWS, today.date().isoformat()):
+        now_waiting &= known
     news.news_on, news.told = today.date(), _told(now_waiting)
-    if now_waiting - known:
-        await _announce(session, OPERATOR_NEWS, today.date().isoformat())
 
 
 async def _tell_alarms(session: PlatformSession, news: WaitingNews, waiting: list[Waiting]) -> None:
@@ -103,14 +103,15 @@ async def _tell_alarms(session: PlatformSession, news: WaitingNews, waiting: lis
         return
     known = set(news.told["keys"])
     alarming = _keys(one for one in waiting if one.section in ALARMING)
-    if alarming - known:
+    if alarming - known and await _announce(session, OPERATOR_ALARM, clock.now().isoformat()):
         news.alarmed_at, news.told = clock.now(), _told(known | alarming)
-        await _announce(session, OPERATOR_ALARM, clock.now().isoformat())
 
 
-async def _announce(session: PlatformSession, kind: str, version: str) -> None:
+async def _announce(session: PlatformSession, kind: str, version: str) -> bool:
+    """Whether there is anybody who is told; what nobody was told stays new for whoever wants to be again."""
     operator_ids = await OperatorRepository(session).list_ids(only_news_readers=True)
     await announce_to_operators(session, kind, subject_id=new_id(), version=version, operator_ids=operator_ids)
+    return bool(operator_ids)
 
 
 async def on_disagreement_found(context: TenantEventContext, payload: dict[str, Any]) -> None:
