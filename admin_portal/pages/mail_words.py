@@ -9,6 +9,7 @@ from uuid import UUID
 from admin_portal.pages.page import StaffPage
 from notifications.catalogue import CATALOGUE
 from notifications.formats import When, describe, language_of
+from notifications.handing_over import GIVEN_UP, MAY_HAVE_ARRIVED
 from notifications.keys import client_of, staff_of
 from notifications.models import QUIET_HOURS, Delivery, EmailLog, EmailStatus
 from notifications.rules import NOT_THEIRS, SUPPRESSED, SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY
@@ -59,6 +60,8 @@ EVENT_WORDS: Final = {
     EventKind.BOUNCED: _("Came back: there is no such mailbox"),
     EventKind.COMPLAINED: _("Its reader reported it as unwanted"),
 }
+BROKE_OFF: Final = _("Sending it broke off too often.")
+UNSURE: Final = _("It may have arrived all the same.")
 ELSEWHERE: Final = _("of a copy at the address of before")
 
 
@@ -80,7 +83,8 @@ class MailLine:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One thing that happened to a mail. ``said``: in the words of a mail server, which are nobody's language."""
+    """One thing that happened to a mail. ``said``: why; in the words of a mail server, where these are known, which are
+    nobody's language."""
 
     when: When
     what: str
@@ -157,8 +161,18 @@ async def timeline(page: StaffPage, row: EmailLog) -> list[Moment]:
     if row.is_queued and row.not_before is not None:
         found.append(Moment(describe(row.not_before, page.tenant.timezone, page.locale), page.t(_("Is tried"))))
     if row.status == EmailStatus.FAILED:
-        found.append(Moment(found[-1].when, page.t(_("Given up")), row.failure))
+        found.append(Moment(found[-1].when, page.t(_("Given up")), _failure_words(page, row.failure)))
     return found
+
+
+def _failure_words(page: StaffPage, failure: str | None) -> str | None:
+    """Our own reasons in the reader's language; what a mail server said as it is."""
+    if failure is None:
+        return None
+    begun, is_unsure, reason = failure.rpartition(f"{MAY_HAVE_ARRIVED}; ")
+    known = {**SKIP_WORDS, GIVEN_UP: BROKE_OFF}.get(reason)
+    said = page.t(known) if known is not None and not begun else reason
+    return f"{page.t(UNSURE)} {said}" if is_unsure else said
 
 
 def _told(page: StaffPage, event: EmailEvent) -> str:

@@ -10,7 +10,7 @@ from admin_portal.mail_desk import resend_as_staff
 from admin_portal.pages.mail_words import kind_words, mail_lines, timeline
 from admin_portal.pages.page import SignedIn, StaffPage
 from notifications.bodies.service import find_body
-from notifications.catalogue import CATALOGUE
+from notifications.catalogue import CATALOGUE, Audience
 from notifications.models import EmailLog
 from notifications.resending import may_be_resent
 from notifications.service import MailFilter, get_email_log, list_email_logs
@@ -26,6 +26,8 @@ router = APIRouter(prefix="/sent-mails", include_in_schema=False)
 
 _SHOWN = 50
 _SHOWS = ("problems", "waiting")
+_KINDS = frozenset(kind for kind, row in CATALOGUE.items() if row.audience is not Audience.OPERATOR)
+"""What a practice mails: operators are written to by the platform."""
 _MOST_CLIENTS = 50
 """Of those whose name is searched for."""
 # A mail styles itself in place. It is shown in a frame of our own page, in which nothing runs, nothing is loaded and
@@ -49,20 +51,20 @@ async def list_mails(
     client: Annotated[str, Query(max_length=100)] = "",
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
-    """Newest first; those that went wrong, of one kind, to some clients."""
+    """Newest first; those that went wrong, those that are still to go, of one kind, to some clients."""
     page.need(Permission.VIEW_EMAILS)
     search = client.strip()
     client_ids = None
     if search:
         people, _cursor = await list_clients(page.session, search=search, limit=_MOST_CLIENTS)
         client_ids = {one.id for one in people}
-    chosen = kind if kind in CATALOGUE else ""
+    chosen = kind if kind in _KINDS else ""
     wanted = MailFilter(chosen or None, client_ids, problems_only=show == "problems", waiting_only=show == "waiting")
     rows, following = await list_email_logs(page.session, wanted, limit=_SHOWN, cursor=cursor)
     return page.render(
         "sent_mails.html",
         mails=await mail_lines(page, rows),
-        kinds=sorted(((one, kind_words(page, one)) for one in CATALOGUE), key=lambda one: one[1].casefold()),
+        kinds=sorted(((one, kind_words(page, one)) for one in _KINDS), key=lambda one: one[1].casefold()),
         chosen={"show": show if show in _SHOWS else "", "kind": chosen, "client": search},
         following=following,
     )

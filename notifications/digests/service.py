@@ -91,14 +91,14 @@ async def compose_digest(session: TenantSession, runtime: Runtime, notice: Notic
             _log.warning("digest_line_failed", kind=entry.payload["kind"], error=type(error).__name__)
             await _give_back(session, entry, log)
             continue
-        if line is not None:
-            lines.append(line)
-        if log is not None and line is not None:
-            log.subject = line["subject"]
-        elif log is not None:
-            log.status, log.failure = EmailStatus.SKIPPED, "no longer true"
-        if line is None:
+        if isinstance(line, str):
+            if log is not None:
+                log.status, log.failure = EmailStatus.SKIPPED, line
             await session.delete(entry)
+            continue
+        lines.append(line)
+        if log is not None:
+            log.subject = line["subject"]
     if not lines:
         return None
     page = runtime.settings.practice_url(session.tenant.slug, PREFERENCES_PATH)
@@ -113,16 +113,18 @@ async def _give_back(session: TenantSession, entry: DigestEntry, log: EmailLog |
     await session.delete(entry)
 
 
-async def _line(session: TenantSession, runtime: Runtime, reader: Reader, entry: DigestEntry) -> dict[str, str] | None:
+async def _line(session: TenantSession, runtime: Runtime, reader: Reader, entry: DigestEntry) -> dict[str, str] | str:
+    """The line, or why there is none (any more)."""
     payload = entry.payload
     row = row_of(payload["kind"])
     reader = replace(reader, recipient=Recipient.of(payload))
-    if await find_refusal(session, row, reader) is not None:
-        return None
+    refusal = await find_refusal(session, row, reader)
+    if refusal is not None:
+        return refusal
     notice = Notice(row.kind, UUID(payload["subject_id"]), payload["version"], reader)
     composed = await compose(session, runtime, notice)
     if composed is None:
-        return None
+        return "no longer true"
     rendered = await render(session, runtime, row, reader, composed)
     return {"subject": rendered.subject, "url": str(composed.values.get("admin_url", ""))}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from notifications.models import Delivery
+from notifications.models import Delivery, EmailStatus
 from notifications.operator_mails.repository import OperatorMailRepository
 from notifications.tracking.deliveries import GRAVITY
 from notifications.tracking.reports import Report
@@ -32,6 +32,8 @@ async def record_operator_reports(session: PlatformSession, reports: Sequence[Re
         if delivery in _NOT_ARRIVED and row.delivery != delivery:
             _log.error("operator_not_reached", operator_mail_id=str(row.id), delivery=delivery)
         row.delivery, row.delivery_at, row.delivery_reason = delivery, report.occurred_at, report.reason
+        if row.status == EmailStatus.FAILED:  # given up because nobody said what came of it; it did go
+            row.status, row.failure, row.sent_at = EmailStatus.SENT, None, report.occurred_at
     return len(ours)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from notifications.handing_over import leave_out
 from notifications.models import EmailStatus
 from notifications.operator_mails.models import OperatorMail
 from todoenbalance.kit import clock
@@ -38,10 +39,11 @@ class OperatorMailRepository:
 
     async def give_up(self, operator_id: UUID, reason: str) -> None:
         """Nothing of what was begun for somebody who is an operator no more is tried again."""
-        statement = update(OperatorMail).where(
+        begun = select(OperatorMail).where(
             OperatorMail.operator_id == operator_id, OperatorMail.status == EmailStatus.SENDING
         )
-        await self._session.execute(statement.values(status=EmailStatus.SKIPPED, failure=reason))
+        for row in await self._session.scalars(begun.order_by(OperatorMail.id).with_for_update()):
+            leave_out(row, reason, EmailStatus.SKIPPED)
 
     async def count_recent(self, mail: OperatorMail, since: datetime) -> int:
         """How many other mails of its kind about the same subject were made since then."""

@@ -28,6 +28,7 @@ _FOREIGN_FORMATS = {
     "es": re.compile(r"€\d|\d\.\d\d\s?€|\b\d{1,2}:\d\d\s?[AP]M\b"),
     "en": re.compile(r"\d\s?€|\b\d,\d\d\b|\d\s?[ap]\.\s?m\."),
 }
+COLLEAGUES = {"reception", "manager"}
 _QUIET_TAGS = {"head", "style", "title", "script"}
 _FETCHING_TAGS = {"img", "script", "link", "iframe", "object", "embed", "video", "audio", "form", "base", "source"}
 
@@ -197,8 +198,11 @@ def _faults_of_html(letter: Letter, page: _Page) -> list[str]:
 
 
 def may_be_switched_off(letter: Letter) -> bool:
-    """By its reader: the catalogue's word, and only who has an account."""
-    return CATALOGUE[letter.kind].is_optional and letter.role != "contact"
+    """By its reader: the catalogue's word, and only who has an account; colleagues may leave what they only watch."""
+    row = CATALOGUE[letter.kind]
+    if letter.role == "contact":
+        return False
+    return row.is_optional or (row.watch is not None and letter.role in COLLEAGUES)
 
 
 def _faults_of_headers(place: Place, letter: Letter) -> list[str]:

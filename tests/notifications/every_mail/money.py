@@ -107,6 +107,7 @@ async def money_comes_when_the_time_is_somebody_elses(world: World) -> None:
 
 @shows("refund_failed_practice")
 async def the_provider_gives_nothing_back(world: World) -> None:
+    await world.front_desk()
     desk, payment = await paid(world)
     order = await desk.order_of(payment)
     async with world.session() as session:  # it was given back there already
@@ -138,12 +139,14 @@ async def dispute(world: World, payment: PaymentRead, state: DisputeState) -> No
 
 @shows("dispute_opened")
 async def a_payment_is_disputed(world: World) -> None:
+    await world.front_desk()
     _, payment = await paid(world)
     await dispute(world, payment, DisputeState.NEEDS_RESPONSE)
 
 
 @shows("dispute_closed")
 async def a_dispute_is_lost(world: World) -> None:
+    await world.front_desk()
     _, payment = await paid(world)
     await dispute(world, payment, DisputeState.NEEDS_RESPONSE)
     await dispute(world, payment, DisputeState.LOST)

@@ -33,6 +33,7 @@ async def ask(world: World, **service: object) -> Appointment:
 
 @shows(*REQUESTED)
 async def a_client_asks_for_a_time(world: World) -> None:
+    await world.front_desk()
     await ask(world, price_minor=4500)
     await world.run()
 

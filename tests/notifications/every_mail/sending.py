@@ -14,7 +14,6 @@ from notifications.sender.service import SenderChoices, SenderStatus
 from notifications.texting.choices import choose
 from notifications.texting.consents import give_consent
 from notifications.texting.models import GivenBy
-from tenants.accounts.models import StaffRole
 from tests.notifications.every_mail.scenarios import shows
 from tests.notifications.every_mail.world import DAY, HOUR, NOW, WEDNESDAY, World
 from tests.notifications.sender.conftest import asking
@@ -83,7 +82,7 @@ async def look(world: World) -> SenderStatus:
 
 @shows("mail_tasks_practice")
 async def mail_does_not_reach_two_clients(world: World) -> None:
-    await world.staff("reception", StaffRole.RECEPTION, "Rosa Font")
+    await world.front_desk()
     offer = await world.offer()
     for hours, role in enumerate(("client", "other")):
         client = await world.client(role)

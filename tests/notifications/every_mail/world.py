@@ -56,6 +56,8 @@ PRACTICE = "Nuria Sol"
 CONTACT = "contact@example.com"
 CLIENT_ZONES = {"es": "Europe/Madrid", "en": "Europe/London"}
 NAMES = (
+    "Marta Pons",
+    "Marta",
     PRACTICE,
     "Ana Gil",
     "Ana",
@@ -165,6 +167,11 @@ class World:
         async with self.session() as session:
             await session.execute(update(Staff).where(Staff.id == member.id).values(**values))
         return member
+
+    async def front_desk(self) -> None:
+        """Those who hear of what is not their own, and may act on it."""
+        await self.staff("reception", StaffRole.RECEPTION, "Rosa Font")
+        await self.staff("manager", StaffRole.MANAGER, "Marta Pons")
 
     @property
     def by_owner(self) -> Actor:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from notifications.handing_over import MAY_HAVE_ARRIVED
 from notifications.models import EmailStatus
 from notifications.operator_mails.announcing import announce_to_operators
 from notifications.operator_mails.models import OperatorMail
 from notifications.operator_mails.reports import record_operator_reports
 from notifications.operator_mails.service import deliver
 from notifications.port import Mail, MailRejectedError, MailUnavailableError
+from notifications.sending import NOBODY
 from notifications.tracking.models import EventKind
 from notifications.tracking.reports import Report
 from tests.notifications.test_crashes import BySmtp, start_worker
@@ -193,7 +195,12 @@ async def test_nor_is_tried_again_what_was_begun_before(runtime: Runtime, operat
     await deliver(runtime, payload_for(operator), carrier)
     assert len(carrier.given) == 1
     row = await only_row(runtime, operator)
-    assert (row.status, row.failure) == (EmailStatus.SKIPPED, "nobody to write to")
+    assert (row.status, row.failure) == (EmailStatus.FAILED, f"{MAY_HAVE_ARRIVED}; {NOBODY}")
+    async with runtime.database.platform() as session:
+        report = Report("e-2", row.id, "platform", EventKind.DELIVERED, clock.now(), None, operator.email)
+        await record_operator_reports(session, [report])
+    row = await only_row(runtime, operator)
+    assert (row.status, row.failure, row.delivery) == (EmailStatus.SENT, None, "delivered")
 
 
 async def test_guessing_does_not_flood_anybody(runtime: Runtime, operator: SignedIn) -> None:
