@@ -146,6 +146,6 @@ def is_open(log: LogLine) -> bool:
 
 
 def take_up_again(log: LogLine) -> None:
-    """Its row is in the queue again: it is sent as if nobody had given it up."""
+    """Its row is in the queue again: it is sent as if nobody had given it up, and has all its time anew."""
     if is_given_up(log):
-        log.status, log.failure = SENDING, None
+        log.status, log.failure, log.created_at = SENDING, None, clock.now()

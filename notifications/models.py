@@ -45,8 +45,8 @@ class EmailLog(TenantBase):
 
     The key ends with the recipient's kind and id; of a client or member of staff the id is its last 36 characters.
     ``announced_at``: when it was queued; ``not_before``: until when it waits, if it does (``failure``: for what);
-    ``created_at``: when it was first taken up, which is what limits go by, or queued as long as it was not. As long as
-    it is queued the line has neither address nor words.
+    ``created_at``: when it was first taken up, or taken up after it was given up, which is what limits go by; queued as
+    long as it was not. As long as it is queued the line has neither address nor words.
     ``delivery`` and ``delivery_reason`` are what the provider's events come to (``notifications.tracking``).
     """
 

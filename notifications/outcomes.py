@@ -5,6 +5,7 @@ from datetime import datetime
 from notifications.bodies.service import drop_body
 from notifications.digests.service import STAFF_DIGEST, settle_digest
 from notifications.handing_over import give_up, is_open, leave_out, note_failure_on
+from notifications.mail_tasks.mails import announce_tasks
 from notifications.mail_tasks.service import note_failure
 from notifications.models import EmailLog, EmailStatus
 from notifications.recipients import Recipient, find_reader
@@ -52,7 +53,7 @@ async def record_not_taken(
     await drop_body(session, log.id)
     if is_final:  # that a provider of ours was down for a day is no reason to call anybody
         await session.flush()
-        await note_failure(session, log, clock.now())
+        await announce_tasks(session, await note_failure(session, log, clock.now()))
     await _settle(session, log)
     return None
 
@@ -70,7 +71,7 @@ async def record_given_up(session: TenantSession, log: EmailLog, recipient: Reci
     give_up(log)
     _log.warning("mail_given_up", kind=log.kind, email_log_id=str(log.id))
     await session.flush()
-    await note_failure(session, log, clock.now())
+    await announce_tasks(session, await note_failure(session, log, clock.now()))
     await _settle(session, log, keeps_lines=True)
 
 

@@ -19,6 +19,8 @@ from todoenbalance.kit.ids import new_id
 from todoenbalance.kit.pagination import paginate
 
 MAILBOX_LIMIT = 1000
+_AS_IT_IS = {"populate_existing": True}
+"""Whoever waited for a lock sees what the one before left, also of a row that the session had read before."""
 _IS_QUEUED = and_(EmailLog.status == EmailStatus.SENDING, EmailLog.attempts == 0)
 
 
@@ -73,7 +75,7 @@ class EmailLogRepository:
         """
         await self.expect([dedupe_key], kind=kind, subject_id=subject_id, locale=locale)
         locked = select(EmailLog).where(EmailLog.dedupe_key == dedupe_key).with_for_update()
-        row = (await self._session.scalars(locked)).one()
+        row = (await self._session.scalars(locked, execution_options=_AS_IT_IS)).one()
         if row.is_queued:
             row.created_at, row.not_before, row.failure = clock.now(), None, None
         return row
@@ -145,9 +147,9 @@ class EmailLogRepository:
         return (await self._session.scalar(statement)) or 0
 
     async def lock_by_id(self, log_id: UUID) -> EmailLog | None:
-        """One row, locked, or None if it was erased meanwhile."""
+        """One row as it is now, locked, or None if it was erased meanwhile."""
         statement = select(EmailLog).where(EmailLog.id == log_id).with_for_update()
-        return (await self._session.scalars(statement)).one_or_none()
+        return (await self._session.scalars(statement, execution_options=_AS_IT_IS)).one_or_none()
 
     async def list_newest_to(self, address: str, since: datetime, limit: int) -> Sequence[EmailLog]:
         """The newest mails to an address that went, or were to go, since then."""

@@ -20,10 +20,15 @@ TASKS_PATH: Final = "/admin/mail-tasks"
 _HOUR: Final = timedelta(hours=1)
 
 
-async def announce_task(session: TenantSession, task_id: UUID) -> None:
-    """Tell of a task that was just opened, with the others of this hour, at its end."""
+async def announce_tasks(session: TenantSession, *opened: UUID | None) -> None:
+    """Tell of tasks that were just opened (None is none), with the others of this hour, at its end.
+
+    The last that a transaction does about tasks: whoever announces the same mail waits for its end from here on, and
+    must not have a task that this one is yet to open.
+    """
+    task_ids = {one for one in opened if one is not None}
     begins = clock.now().replace(minute=0, second=0, microsecond=0)
-    if await MailTaskRepository(session).was_opened_since(begins, except_id=task_id):
+    if not task_ids or await MailTaskRepository(session).was_opened_since(begins, except_ids=task_ids):
         return  # who opened the first has queued the mail
     await announce(
         session,

@@ -54,9 +54,9 @@ class MailTaskRepository:
         )
         return task_id if written == task_id else None
 
-    async def was_opened_since(self, moment: datetime, *, except_id: UUID) -> bool:
+    async def was_opened_since(self, moment: datetime, *, except_ids: Collection[UUID]) -> bool:
         """Whether another one was opened at that moment or later, whatever became of it."""
-        statement = select(MailTask.id).where(MailTask.opened_at >= moment, MailTask.id != except_id)
+        statement = select(MailTask.id).where(MailTask.opened_at >= moment, MailTask.id.not_in(except_ids))
         return await self._session.scalar(statement.limit(1)) is not None
 
     async def close_delivered(self, client_id: UUID, address: str, sent_at: datetime) -> None:

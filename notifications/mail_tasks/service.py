@@ -12,7 +12,6 @@ from uuid import UUID
 from notifications.catalogue import Topic, row_of
 from notifications.handing_over import is_given_up, may_have_arrived
 from notifications.keys import client_of
-from notifications.mail_tasks.mails import announce_task
 from notifications.mail_tasks.models import MailTask, TaskEnd, TaskReason
 from notifications.mail_tasks.repository import MailTaskRepository
 from notifications.models import Delivery, EmailLog, EmailStatus
@@ -31,35 +30,36 @@ FAILURES_IN_A_ROW: Final = 3
 FAILURES_WITHIN: Final = timedelta(days=14)
 
 
-async def open_task(session: TenantSession, log: EmailLog, reason: TaskReason, since: datetime) -> None:
-    """Have the client of a mail called.
+async def open_task(session: TenantSession, log: EmailLog, reason: TaskReason, since: datetime) -> UUID | None:
+    """Have the client of a mail called; answers the task if it is a new one, of which :func:`announce_tasks` is to tell
+    when no other is to be opened in the transaction.
 
     Nothing if it was no client's, if they have another address by now, or one that was never verified and the mail was
     about the account, or if the front desk dealt with it after ``since``, the moment of what is the reason.
     """
     client_id, address = client_of(log), address_key(log.recipient)
     if client_id is None or not address:
-        return
+        return None
     client = (await find_clients(session, {client_id})).get(client_id)
     if client is None or not client.is_active or address_key(client.email) != address:
-        return
+        return None
     if not client.is_verified and row_of(log.kind).topic is Topic.SECURITY:
-        return  # anybody can register an address that does not exist, and a number to be called for it
+        return None  # anybody can register an address that does not exist, and a number to be called for it
     tasks = MailTaskRepository(session)
     if await tasks.was_closed_since(client_id, address, since):
-        return
-    task_id = await tasks.open(client_id, address, reason, log.id)
-    if task_id is not None:
-        await announce_task(session, task_id)
+        return None
+    return await tasks.open(client_id, address, reason, log.id)
 
 
-async def note_failure(session: TenantSession, log: EmailLog, since: datetime) -> None:
-    """A mail did not arrive, for whatever reason: have the client called if that is not the first time."""
+async def note_failure(session: TenantSession, log: EmailLog, since: datetime) -> UUID | None:
+    """A mail did not arrive, for whatever reason: have the client called if that is not the first time. See
+    :func:`open_task` for the answer."""
     newest = await EmailLogRepository(session).list_newest_to(
         log.recipient, clock.now() - FAILURES_WITHIN, FAILURES_IN_A_ROW
     )
     if len(newest) == FAILURES_IN_A_ROW and all(_has_failed(one) for one in newest):
-        await open_task(session, log, TaskReason.FAILURES, since)
+        return await open_task(session, log, TaskReason.FAILURES, since)
+    return None
 
 
 def _has_failed(log: EmailLog) -> bool:

@@ -11,6 +11,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from notifications.keys import client_of
+from notifications.mail_tasks.mails import announce_tasks
 from notifications.mail_tasks.models import TaskReason
 from notifications.mail_tasks.service import note_delivery, note_failure, open_task
 from notifications.models import Delivery, EmailLog, EmailStatus
@@ -160,14 +161,16 @@ def _is_elsewhere(report: Report, log: EmailLog) -> bool:
 
 async def _tell_front_desk(session: TenantSession, events: Sequence[EmailEvent], logs: dict[UUID, EmailLog]) -> None:
     """Whom to call, and whom not any more; in one order for everybody, so that two batches wait for each other."""
+    opened: list[UUID | None] = []
     for event in sorted(events, key=lambda it: (address_key(logs[it.email_log_id].recipient), it.occurred_at)):
         log, kind = logs[event.email_log_id], EventKind(event.kind)
         if kind in _SUPPRESSING:
-            await open_task(session, log, TaskReason(_SUPPRESSING[kind]), event.occurred_at)
+            opened.append(await open_task(session, log, TaskReason(_SUPPRESSING[kind]), event.occurred_at))
         elif kind in (EventKind.DROPPED, EventKind.BLOCKED):
-            await note_failure(session, log, event.occurred_at)
+            opened.append(await note_failure(session, log, event.occurred_at))
         elif kind is EventKind.DELIVERED and log.delivery == Delivery.DELIVERED:
             await note_delivery(session, log)
+    await announce_tasks(session, *opened)
 
 
 async def _suppress(session: TenantSession, events: Sequence[EmailEvent], logs: dict[UUID, EmailLog]) -> None:

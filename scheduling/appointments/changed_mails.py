@@ -1,7 +1,8 @@
 """The mail that an appointment takes place elsewhere, or by another link, at the same time."""
 
 from dataclasses import replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from notifications.recipients import Recipient
@@ -16,6 +17,8 @@ from todoenbalance.kit.outbox.tasks import TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 
 CHANGED = "appointment_changed"
+WRITTEN_WITHIN: Final = timedelta(seconds=10)
+"""So long after its line of the history a change may not be committed yet, and mails are made without it."""
 
 
 async def compose_changed(session: TenantSession, runtime: Runtime, notice: Notice) -> ComposedMail | None:
@@ -32,14 +35,17 @@ async def compose_changed(session: TenantSession, runtime: Runtime, notice: Noti
 
 
 async def _was_told_since(session: TenantSession, appointment: Appointment) -> bool:
-    """Whether the confirmation, or the mail of a move, was late and so had the new place in it."""
+    """Whether the confirmation, or the mail of a move, was late and so had the new place in it. One that was made while
+    the change was being written had not: rather twice than never."""
     change = await AppointmentRepository(session).find_change(appointment.id, ChangeKind.MEETING)
     if change is None:
         return False
     wanted = MailFilter(client_ids={appointment.client_id}, subject_id=appointment.id)
     rows, _ = await list_email_logs(session, wanted)
     return any(
-        row.kind in (CONFIRMED, MOVED) and row.sent_at is not None and row.created_at > change.created_at
+        row.kind in (CONFIRMED, MOVED)
+        and row.sent_at is not None
+        and row.created_at > change.created_at + WRITTEN_WITHIN
         for row in rows
     )
 

@@ -18,7 +18,7 @@ from notifications.keys import MailKey
 from notifications.mail_tasks.models import MailTask
 from notifications.mailbox import Mailbox
 from notifications.models import Delivery, EmailLog, EmailStatus
-from notifications.port import Mail
+from notifications.port import Mail, MailUnavailableError
 from notifications.recipients import Recipient
 from notifications.service import deliver, on_send_parked
 from tenants.registry.service import TenantDirectory
@@ -31,7 +31,7 @@ from todoenbalance.kit.outbox import relay
 from todoenbalance.kit.outbox.dispatch import Dispatcher
 from todoenbalance.kit.outbox.models import OutboxEvent
 from todoenbalance.kit.outbox.relay import parked_topic
-from todoenbalance.kit.outbox.tasks import TenantEventContext
+from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.tenancy import TenantContext
 from todoenbalance.subscriptions import SUBSCRIPTIONS
@@ -105,6 +105,31 @@ async def test_a_mail_that_cant_be_composed_has_failed_and_goes_out_once_when_it
     await ask_for_mail(impatient, practice, client)  # the same event once more
     await run_due_events(impatient, practice)
     assert len(await mails_of(impatient, practice, client.email)) == 1
+
+
+async def test_what_is_put_back_days_later_has_all_its_time_anew(
+    impatient: Runtime, practice: TenantContext, broken: pytest.MonkeyPatch
+) -> None:
+    client = await make_client(impatient, practice)
+    await ask_for_mail(impatient, practice, client)
+    with clock.at(clock.now() - timedelta(days=3)):
+        await run_due_events(impatient, practice, until=clock.now() + timedelta(days=4))
+    [row] = await parked_rows(impatient, practice)
+
+    broken.undo()
+    context = TenantEventContext(impatient, row.id, NOTIFICATION_SEND, 2, practice)
+    with pytest.raises(RetryLaterError):
+        await deliver(context, row.payload, Busy())
+    log = await reset_log(impatient, practice)
+    assert (log.status, log.attempts) == (EmailStatus.SENDING, 1)
+
+
+class Busy:
+    """A provider that has no time just now."""
+
+    async def send(self, mail: Mail) -> str:
+        """As the port says."""
+        raise MailUnavailableError(f"later ({len(mail.headers)} headers)")
 
 
 async def test_the_front_desk_is_to_call_whom_three_in_a_row_did_not_reach(

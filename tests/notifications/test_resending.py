@@ -20,8 +20,8 @@ from notifications.mail_tasks.models import MailTask
 from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailRejectedError
 from notifications.recipients import Recipient
-from notifications.resending import may_be_resent
-from notifications.service import deliver, send_notification
+from notifications.resending import is_lost, may_be_resent, resend
+from notifications.service import deliver, get_email_log, send_notification
 from notifications.tracking.models import SuppressionReason
 from notifications.tracking.repository import SuppressionRepository
 from scheduling.appointments.history import Actor
@@ -228,6 +228,22 @@ class TestAgain:
         key = MailKey.of(log)
         assert key is not None
         assert key.again == 1
+
+    async def test_what_went_while_it_was_looked_for_in_the_queue_stays_sent(
+        self, runtime: Runtime, practice: TenantContext, confirmed: UUID
+    ) -> None:
+        [sent] = await logs_of(runtime, practice, CONFIRMED)
+        async with runtime.database.tenant(practice) as session:
+            (await session.get_one(EmailLog, sent.id)).status = EmailStatus.SENDING
+        async with runtime.database.tenant(practice) as session:
+            seen = await get_email_log(session, sent.id)
+            assert await is_lost(session, runtime, sent.id)  # since the worker was through with its row
+            async with runtime.database.tenant(practice) as workers:
+                (await workers.get_one(EmailLog, sent.id)).status = EmailStatus.SENT
+            locked, _again = await resend(session, runtime, sent.id, was_lost=True)
+            assert locked is seen
+        [log] = await logs_of(runtime, practice, CONFIRMED)
+        assert (log.status, log.failure) == (EmailStatus.SENT, None)
 
 
 async def _logs_of_staff(desk: Desk) -> Any:

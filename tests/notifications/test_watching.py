@@ -11,7 +11,7 @@ from notifications.announcing import announce
 from notifications.catalogue import Topic
 from notifications.digests.service import choose_digest_time
 from notifications.keys import MailKey
-from notifications.mail_tasks.mails import MAIL_TASKS
+from notifications.mail_tasks.mails import MAIL_TASKS, announce_tasks
 from notifications.mail_tasks.models import TaskReason
 from notifications.mail_tasks.service import finish_task, list_tasks, open_task
 from notifications.models import EmailLog, EmailStatus
@@ -242,7 +242,7 @@ class TestTasks:
             )
             session.add(log)
             await session.flush()
-            await open_task(session, log, TaskReason.HARD_BOUNCE, clock.now())
+            await announce_tasks(session, await open_task(session, log, TaskReason.HARD_BOUNCE, clock.now()))
 
     async def test_the_desk_hears_once_of_all_of_an_hour_and_of_none_that_is_done(self, team: Team) -> None:
         others = [await make_client(team.runtime, team.tenant) for _ in range(2)]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from notifications.catalogue import Channel
+from notifications.mail_tasks.mails import announce_tasks
 from notifications.mail_tasks.models import TaskReason
 from notifications.mail_tasks.service import open_task
 from notifications.models import EmailLog
@@ -91,7 +92,7 @@ async def mail_does_not_reach_two_clients(world: World) -> None:
         [sent] = [one for one in await world.letters() if one.role == role]
         async with world.session() as session:
             log = await session.get_one(EmailLog, sent.mail.id)
-            await open_task(session, log, TaskReason.HARD_BOUNCE, clock.now())
+            await announce_tasks(session, await open_task(session, log, TaskReason.HARD_BOUNCE, clock.now()))
     await world.run(NOW + HOUR)
 
 

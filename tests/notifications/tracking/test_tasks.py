@@ -1,5 +1,6 @@
 """Whom the front desk is to call: opened by what becomes of mails, closed by staff or by itself."""
 
+import asyncio
 import time
 from datetime import timedelta
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from notifications.account_mails import CLIENT_PASSWORD_RESET
+from notifications.account_mails import CLIENT_PASSWORD_RESET, CLIENT_WELCOME
 from notifications.events import NOTIFICATION_SEND
 from notifications.handing_over import GIVEN_UP, MAY_HAVE_ARRIVED
-from notifications.mail_tasks.models import MailTask
-from notifications.mail_tasks.service import note_failure
+from notifications.mail_tasks.mails import MAIL_TASKS, announce_tasks
+from notifications.mail_tasks.models import MailTask, TaskReason
+from notifications.mail_tasks.service import note_failure, open_task
 from notifications.models import EmailLog, EmailStatus
 from notifications.port import Mail, MailUnavailableError
 from notifications.service import deliver
@@ -19,8 +21,10 @@ from tenants.accounts.events import EMAIL_CHANGED
 from tenants.accounts.models import AccountKind, Client, EmailChange, StaffRole
 from tests.notifications.tracking.conftest import Post
 from tests.notifications.tracking.test_endpoints import BOUNCED
+from tests.support.blocked import until_blocked
 from tests.support.checkout import make_desk
 from tests.support.events import run_due_events
+from tests.support.mails import logs_of
 from tests.support.practices import SignedIn, make_client, make_staff_member
 from tests.support.problems import assert_problem
 from tests.support.terms import audit_of
@@ -251,3 +255,25 @@ async def test_of_what_may_have_arrived_only_what_was_given_up_is_a_reason_to_ca
         await session.flush()
         await note_failure(session, row, clock.now())
     assert bool(await tasks_of(post)) is is_called
+
+
+async def test_two_who_open_the_first_tasks_of_an_hour_wait_for_each_other_and_not_in_a_circle(
+    post: Post, client: SignedIn
+) -> None:
+    await make_staff_member(post.runtime, post.practice, StaffRole.OWNER)
+    other = await make_client(post.runtime, post.practice)
+    first, second = sorted((client, other), key=lambda one: one.email)
+    log = await post.notify(second, CLIENT_WELCOME)
+    events = [
+        post.event(await post.notify(one), "dropped", reason="Invalid") for one in (first, second) for _ in range(3)
+    ]
+    async with post.runtime.database.tenant(post.practice) as session:
+        row = await session.get_one(EmailLog, log.id)
+        task_id = await open_task(session, row, TaskReason.FAILURES, clock.now())
+        batch = asyncio.create_task(post.tell(*events))
+        await until_blocked(session)  # it has opened the first, and waits for what becomes of the second
+        await announce_tasks(session, task_id)
+    assert (await batch).status_code == 200
+    assert await tasks_of(post) == [("failures", None)] * 2
+    told = await logs_of(post.runtime, post.practice, MAIL_TASKS)
+    assert len({row.dedupe_key.rpartition(":")[2] for row in told if row.is_queued}) == len(told) > 0

@@ -1,5 +1,6 @@
 """Another link or place after the booking: who hears of it, of what, how often; and what stays as true as it was."""
 
+import asyncio
 import base64
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,6 +21,7 @@ from scheduling.appointments.services.outcomes import set_meeting_url
 from scheduling.appointments.visit_mails import REMINDER
 from scheduling.catalogue.models import Service
 from scheduling.group_sessions.services.planning import change_session
+from tests.support.blocked import until_blocked
 from tests.support.events import run_due_events
 from tests.support.group_sessions import make_group_offer, plan
 from tests.support.mails import links_in, logs_of, mails_of
@@ -163,6 +165,23 @@ async def test_a_confirmation_that_was_late_says_it_and_there_is_no_second_mail(
     assert [FIRST in mail.text for mail in sent if "Nuevos datos" in mail.subject or "confirmada" in mail.subject] == [
         True
     ]
+
+
+async def test_a_confirmation_that_was_made_while_the_link_was_being_written_did_not_say_it(house: House) -> None:
+    with clock.at(at(1, 10)):
+        appointment_id = await house.book(at(8, 9))
+        async with house.runtime.database.tenant(house.tenant) as session:
+            await set_meeting_url(session, appointment_id, FIRST, actor=DESK)
+            await session.flush()
+            with clock.at(at(1, 10) + timedelta(milliseconds=50)):
+                confirming = asyncio.create_task(house.run())
+            await until_blocked(session)  # it has read how the appointment was, and keeps its new links
+    await confirming
+    assert await house.statuses(CONFIRMED) == [EmailStatus.SENT]
+    with clock.at(at(1, 11)):
+        await house.run()
+    assert await house.statuses() == [EmailStatus.SENT]
+    assert FIRST in (await house.last()).text
 
 
 async def test_a_link_that_comes_with_the_booking_is_said_by_the_confirmation(house: House) -> None:
