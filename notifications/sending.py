@@ -77,7 +77,8 @@ class MailSending(Sending[Mail, TenantSession]):
     async def prepare(self, session: TenantSession) -> Mail | None:
         """The mail to send; None if it was dealt with before, is held, or is not to be sent.
 
-        Raises :class:`QuietHoursError` in its reader's quiet hours; nothing is recorded then.
+        Raises :class:`QuietHoursError` in its reader's quiet hours; nothing is recorded here then:
+        whoever delivers notes until when it waits.
         """
         key, row = self._key, row_of(self._key.kind)
         log = await lock_log(session, key)
