@@ -50,7 +50,8 @@ class TextRead(BaseModel):
 
 
 class ClientConsentRead(BaseModel):
-    """What a client agreed to, with the sentence as it was shown, and who ended it: `client`, `staff`, `reply`."""
+    """What a client agreed to, with the sentence as it was shown, and who ended it: `client`, `staff`, `reply`
+    (the number answered STOP), `renewed` (another number took its place)."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -1,4 +1,4 @@
-"""Queueing mails, in the transaction of what they tell of."""
+"""Queueing mails, in the transaction of whoever announces them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -61,7 +61,7 @@ async def note_waiting(session: TenantSession, payload: dict[str, Any], until: d
 async def announce_again(session: TenantSession, key: MailKey, again: int) -> None:
     """Queue a mail that was sent before once more, for the ``again``-th time, with the transaction of ``session``.
 
-    The same number again makes no other mail.
+    The same number again makes no other mail. It has its line in the log once the queue comes to it.
     """
     await publish(
         session,

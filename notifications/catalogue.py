@@ -221,7 +221,7 @@ _ROWS: Final[Sequence[MailKind]] = (
     MailKind("payment_account_disconnected", _O, _PAYMENTS, "an account for payments was disconnected", "se desconecta una cuenta de cobro"),
     MailKind("plan_payment_due", _O, _PRACTICE, "the plan's payment is due", "vence el pago del plan"),
     MailKind("plan_restricted", _O, _PRACTICE, "some things wait for the plan's payment", "hay funciones que esperan el pago del plan"),
-    MailKind("text_limit_reached", _O, _PRACTICE, "the month's text messages are used up", "se agotan los mensajes de texto del mes"),
+    MailKind("text_limit_reached", _O, _PRACTICE, "the month's text messages are used up, or the part of them that codes may have", "se agotan los mensajes de texto del mes, o la parte que puede usarse en códigos"),
     MailKind("plan_restored", _O, _PRACTICE, "the plan is paid, everything works", "el plan está pagado y todo funciona"),
     # ---- to staff: the account
     _security(_S, "staff_invitation", "an invitation to the team", "una invitación al equipo"),

@@ -13,6 +13,8 @@ from todoenbalance.kit.outbox.tasks import RetryLaterError
 
 GIVE_UP_AFTER = timedelta(hours=24)
 """A message that nobody took for so long is late news; it is marked as failed."""
+SUSPENDED_DELAY_SECONDS = 3600.0
+"""After so long it is asked again whether a suspended practice is back."""
 SENDING, FAILED = "sending", "failed"
 """The states of a line of either log that matter here."""
 MAY_HAVE_ARRIVED = "may have arrived"

@@ -28,6 +28,14 @@ class EmailStatus(StrEnum):
 
 QUIET_HOURS = "quiet hours"
 """For what a mail that is queued waits: the end of its reader's night."""
+NOT_TRUE = "no longer true"
+"""Why a message was left out: what it was to say is not so any more."""
+NOBODY = "nobody to write to"
+"""Its reader is gone, or has no address."""
+SUPPRESSED = "suppressed"
+"""Mail to this address bounced, or its reader complained."""
+SUBJECT_LIMIT, REFERENCE_LIMIT, FAILURE_LIMIT = 500, 255, 500
+"""How many characters of a subject, of a provider's reference and of a reason are kept."""
 
 
 class Delivery(StrEnum):
@@ -68,12 +76,12 @@ class EmailLog(TenantBase):
     subject_id: Mapped[UUID | None]
     recipient: Mapped[str] = mapped_column(String(320))
     locale: Mapped[str] = mapped_column(String(10))
-    subject: Mapped[str] = mapped_column(String(500), server_default=text("''"))
+    subject: Mapped[str] = mapped_column(String(SUBJECT_LIMIT), server_default=text("''"))
     status: Mapped[str] = mapped_column(String(20))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     provider: Mapped[str | None] = mapped_column(String(20))
-    provider_ref: Mapped[str | None] = mapped_column(String(255))
-    failure: Mapped[str | None] = mapped_column(String(500))
+    provider_ref: Mapped[str | None] = mapped_column(String(REFERENCE_LIMIT))
+    failure: Mapped[str | None] = mapped_column(String(FAILURE_LIMIT))
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     delivery: Mapped[str | None] = mapped_column(String(20))
@@ -92,7 +100,7 @@ class _Mailbox:
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     recipient: Mapped[str] = mapped_column(String(320))
-    subject: Mapped[str] = mapped_column(String(500))
+    subject: Mapped[str] = mapped_column(String(SUBJECT_LIMIT))
     text: Mapped[str]
     html: Mapped[str]
     headers: Mapped[dict[str, Any]]

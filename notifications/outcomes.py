@@ -7,14 +7,12 @@ from notifications.digests.service import STAFF_DIGEST, settle_digest
 from notifications.handing_over import give_up, is_open, leave_out, note_failure_on
 from notifications.mail_tasks.mails import announce_tasks
 from notifications.mail_tasks.service import note_failure
-from notifications.models import EmailLog, EmailStatus
+from notifications.models import FAILURE_LIMIT, REFERENCE_LIMIT, EmailLog, EmailStatus
 from notifications.recipients import Recipient, find_reader
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.logs import get_logger
 
-_FAILURE_LIMIT = 500
-_REFERENCE_LIMIT = 255
 _log = get_logger("notifications")
 
 
@@ -35,7 +33,7 @@ async def record_taken(session: TenantSession, log: EmailLog | None, provider: s
     """The provider took it. Nothing if the log knows better."""
     if log is None or not is_open(log):
         return
-    log.status, log.provider, log.provider_ref = EmailStatus.SENT, provider, reference[:_REFERENCE_LIMIT]
+    log.status, log.provider, log.provider_ref = EmailStatus.SENT, provider, reference[:REFERENCE_LIMIT]
     log.failure, log.sent_at = None, clock.now()
     await _settle(session, log)
 
@@ -46,7 +44,7 @@ async def record_not_taken(
     """The provider did not. Answers after how many seconds to try again, or None if that was the last attempt."""
     if log is None or log.status != EmailStatus.SENDING:
         return None
-    wait = note_failure_on(log, reason[:_FAILURE_LIMIT], is_final=is_final)
+    wait = note_failure_on(log, reason[:FAILURE_LIMIT], is_final=is_final)
     if wait is not None:
         return wait
     _log.warning("mail_failed", kind=log.kind, email_log_id=str(log.id))

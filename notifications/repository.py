@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from notifications.keys import MailKey
-from notifications.models import Delivery, EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
+from notifications.models import SUPPRESSED, Delivery, EmailLog, EmailStatus, MailboxMessage, PlatformMailboxMessage
 from notifications.recipients import RecipientKind
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession, TenantSession
@@ -55,7 +55,7 @@ class MailFilter:
             found.append(
                 or_(
                     EmailLog.status == EmailStatus.FAILED,
-                    EmailLog.failure == "suppressed",
+                    EmailLog.failure == SUPPRESSED,
                     EmailLog.delivery.in_(troubled),
                 )
             )

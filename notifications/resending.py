@@ -22,10 +22,10 @@ from notifications.errors import (
 from notifications.events import NOTIFICATION_SEND
 from notifications.handing_over import give_up
 from notifications.keys import MailKey
-from notifications.models import EmailLog, EmailStatus
+from notifications.models import SUPPRESSED, EmailLog, EmailStatus
 from notifications.recipients import Reader, find_reader
 from notifications.repository import EmailLogRepository
-from notifications.rules import SUPPRESSED, find_refusal
+from notifications.rules import find_refusal
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError, TooManyRequestsError

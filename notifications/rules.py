@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from notifications.assembling import account_of
 from notifications.catalogue import CAPPED_KINDS, MailKind
 from notifications.models import QUIET_HOURS, EmailLog
+from notifications.models import SUPPRESSED as SUPPRESSED
 from notifications.preferences.service import is_switched_off
 from notifications.quiet_hours import quiet_until
 from notifications.recipients import Reader
@@ -22,10 +23,8 @@ from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.outbox.tasks import RetryLaterError
 
-SUPPRESSED = "suppressed"
-"""Why a mail was left out: mail to this address bounced, or its reader complained."""
 SWITCHED_OFF = "switched off"
-"""The reader does not want mails of this topic."""
+"""Why a message was left out: its reader does not want this topic, or the practice sends no texts this way."""
 NOT_THEIRS = "not theirs to see"
 """It is about others, and the member of staff may not see that any more."""
 TOO_MANY_TODAY = "too many today"

@@ -14,6 +14,8 @@ from notifications.formats import language_of
 from notifications.handing_over import Sending, is_given_up, may_have_arrived, take_up_again
 from notifications.holding import hold_recipient
 from notifications.keys import MailKey
+from notifications.models import NOBODY as NOBODY
+from notifications.models import NOT_TRUE as NOT_TRUE
 from notifications.models import EmailLog, EmailStatus
 from notifications.outcomes import record_left_out, record_not_taken, record_taken, record_told
 from notifications.port import Mail, MailPort, MailUnavailableError, SenderRefusedError
@@ -36,7 +38,6 @@ from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.outbox.tasks import TenantEventContext
 
-NOBODY, NOT_TRUE = "nobody to write to", "no longer true"
 _log = get_logger("notifications")
 
 
@@ -77,7 +78,8 @@ class MailSending(Sending[Mail, TenantSession]):
     async def prepare(self, session: TenantSession) -> Mail | None:
         """The mail to send; None if it was dealt with before, is held, or is not to be sent.
 
-        Raises :class:`QuietHoursError` in its reader's quiet hours; nothing is recorded then.
+        Raises :class:`QuietHoursError` in its reader's quiet hours; nothing is recorded here then:
+        whoever delivers notes until when it waits.
         """
         key, row = self._key, row_of(self._key.kind)
         log = await lock_log(session, key)

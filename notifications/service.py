@@ -10,12 +10,12 @@ from uuid import UUID
 from notifications.adapters import mail_port
 from notifications.announcing import announce, note_waiting
 from notifications.composing import ComposedMail, Composer, Notice, composed_kinds, register_composer
-from notifications.handing_over import GIVE_UP_AFTER, hand_over
+from notifications.handing_over import GIVE_UP_AFTER, SUSPENDED_DELAY_SECONDS, hand_over
 from notifications.models import EmailLog
 from notifications.outcomes import record_given_up
 from notifications.port import MailPort
 from notifications.repository import EmailLogRepository, MailFilter
-from notifications.rules import SUPPRESSED, QuietHoursError
+from notifications.rules import QuietHoursError
 from notifications.sending import MailSending, key_of, lock_log
 from tenants.registry.models import TenantStatus
 from todoenbalance.kit.database import TenantSession
@@ -25,7 +25,6 @@ from todoenbalance.kit.outbox.tasks import RetryLaterError, TenantEventContext
 
 __all__ = [
     "GIVE_UP_AFTER",
-    "SUPPRESSED",
     "ComposedMail",
     "Composer",
     "MailFilter",
@@ -39,8 +38,6 @@ __all__ = [
     "register_composer",
     "send_notification",
 ]
-
-SUSPENDED_DELAY_SECONDS = 3600.0
 
 
 async def send_notification(context: TenantEventContext, payload: dict[str, Any]) -> None:

@@ -46,16 +46,6 @@ class AccountRepository:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def find_by_ref(self, provider: str, account_ref: str) -> PaymentAccount | None:
-        """The newest of that name at the provider, connected or not, or None."""
-        statement = (
-            select(PaymentAccount)
-            .where(PaymentAccount.provider == provider, PaymentAccount.account_ref == account_ref)
-            .order_by(PaymentAccount.id.desc())
-            .limit(1)
-        )
-        return (await self._session.scalars(statement)).one_or_none()
-
     async def find_present_by_ref(self, provider: str, account_ref: str) -> PaymentAccount | None:
         """The one of that name that is not disconnected, or None."""
         account = await self.find_present(provider)

@@ -10,7 +10,6 @@ from billing.accounts.models import AccountKind, AccountStatus, PaymentAccount
 from billing.accounts.repository import AccountRepository
 from todoenbalance.kit.database import TenantSession
 from todoenbalance.kit.encryption import DecryptionError, Vault
-from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.logs import get_logger
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings
@@ -103,11 +102,3 @@ def unseal(vault: Vault, tenant_key: str, account: PaymentAccount) -> AccountAcc
 def seal_credentials(vault: Vault, tenant_key: str, credentials: Mapping[str, str]) -> str:
     """Secrets as :class:`PaymentAccount` keeps them."""
     return vault.encrypt(json.dumps(dict(credentials), sort_keys=True), tenant_key=tenant_key)
-
-
-async def get_account(session: TenantSession, account_id: UUID, *, for_update: bool = False) -> PaymentAccount:
-    """By id. Raises :class:`NotFoundError`."""
-    account = await AccountRepository(session).find(account_id, for_update=for_update)
-    if account is None:
-        raise NotFoundError
-    return account

@@ -349,9 +349,3 @@ async def get_refund(session: TenantSession, refund_id: UUID, *, for_update: boo
 async def list_refunds(session: TenantSession, payment_ids: Sequence[UUID]) -> list[Refund]:
     """The refunds of these payments, oldest first."""
     return await RefundRepository(session).list_of_payments(payment_ids)
-
-
-async def list_refunds_of_payable(session: TenantSession, payable_kind: Kinds, payable_id: UUID) -> list[Refund]:
-    """The refunds of all payments of a payable, oldest first."""
-    payments = await PaymentRepository(session).list_of_payable(payable_kind, payable_id)
-    return await list_refunds(session, [payment.id for payment in payments])

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from billing.accounts.models import EventTrouble, ParkedEvent, ProviderAccount
@@ -146,11 +146,6 @@ class SwitchboardRepository:
         if status is not None:
             statement = statement.where(ParkedEvent.status == status)
         return await paginate(self._session, statement, [ParkedEvent.id], limit=limit, cursor=cursor, descending=True)
-
-    async def count_parked(self) -> int:
-        """How many wait."""
-        statement = select(func.count()).select_from(ParkedEvent).where(ParkedEvent.status == WAITING)
-        return (await self._session.execute(statement)).scalar_one()
 
     async def note_trouble(
         self, tenant_key: str, event: ProviderEvent, *, status: str, error: str, failures: int

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from notifications.models import SUBJECT_LIMIT
 from todoenbalance.kit.database import TenantBase
 
 
@@ -16,7 +17,7 @@ class MailBody(TenantBase):
     __table_args__ = (Index("ix_mail_bodies_created_at", "created_at"),)
 
     email_log_id: Mapped[UUID] = mapped_column(ForeignKey("email_logs.id", ondelete="CASCADE"), primary_key=True)
-    subject: Mapped[str] = mapped_column(String(500))
+    subject: Mapped[str] = mapped_column(String(SUBJECT_LIMIT))
     text: Mapped[str]
     html: Mapped[str]
     created_at: Mapped[datetime]

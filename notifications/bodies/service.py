@@ -12,12 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from notifications.bodies.models import MailBody
 from notifications.bodies.redaction import redact
 from notifications.catalogue import Audience, MailKind, Topic
+from notifications.models import SUBJECT_LIMIT
 from notifications.port import Mail
 from tenants.settings.service import get_practice_settings
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession
-
-_SUBJECT_LIMIT = 500
 
 
 def is_kept(row: MailKind) -> bool:
@@ -31,7 +30,7 @@ async def keep_body(session: TenantSession, row: MailKind, mail: Mail) -> None:
     if not is_kept(row) or not (await get_practice_settings(session)).mail_body_days:
         return
     words = {
-        "subject": redact(mail.subject, session.tenant.hostname)[:_SUBJECT_LIMIT],
+        "subject": redact(mail.subject, session.tenant.hostname)[:SUBJECT_LIMIT],
         "text": redact(mail.text, session.tenant.hostname),
         "html": redact(mail.html, session.tenant.hostname),
         "created_at": clock.now(),

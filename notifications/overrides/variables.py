@@ -5,7 +5,7 @@ and what its built-in template uses; tests hold the three against each other.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -184,11 +184,6 @@ def flag(name: str, es: str, en: str, *, example: bool = True) -> Variable:
 def number(name: str, es: str, en: str, example: int) -> Variable:
     """A whole number."""
     return Variable(name, Shape.NUMBER, {"es": es, "en": en}, always(example))
-
-
-def except_for(variables: Sequence[Variable], **examples: Callable[[str], Any]) -> tuple[Variable, ...]:
-    """The same variables, some with other examples."""
-    return tuple(replace(one, example=examples.get(one.name, one.example)) for one in variables)
 
 
 COMMON: tuple[Variable, ...] = (

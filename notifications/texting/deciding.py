@@ -7,8 +7,9 @@ from notifications.announcing import announce
 from notifications.catalogue import Channel, row_of
 from notifications.composing import Notice
 from notifications.formats import language_of
+from notifications.models import NOT_TRUE
 from notifications.recipients import Reader, Recipient, find_reader
-from notifications.rules import TOO_MANY_LATELY, TOO_MANY_TODAY, wait_for_the_morning
+from notifications.rules import SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY, wait_for_the_morning
 from notifications.texting.choices import (
     TOO_MANY_THIS_MONTH,
     count_to,
@@ -33,8 +34,7 @@ from todoenbalance.kit.runtime import Runtime
 CODE_WINDOW, CODE_LIMIT = timedelta(hours=1), 3
 CODES_IN_A_DAY = 5
 """So many codes go to one number in that time, whoever asks for them."""
-NOT_WANTED, NO_CONSENT = "switched off", "no consent to this number"
-NOT_TRUE = "no longer true"
+NO_CONSENT = "no consent to this number"
 _CODE_TEXT = {
     "es": "{practice}: tu código es {code}. Caduca en 15 minutos.",
     "en": "{practice}: your code is {code}. It runs out in 15 minutes.",
@@ -44,7 +44,7 @@ _CODE_TEXT = {
 async def decide(session: TenantSession, runtime: Runtime, log: TextLog, version: int | str) -> TextMessage | str:
     """The message, or why there is none."""
     if log.channel not in await offered_channels(session, runtime.settings):
-        return NOT_WANTED
+        return SWITCHED_OFF
     reader = await find_reader(session, Recipient.client(log.client_id))
     consent = await _find_consent(session, log)
     if reader is None or consent is None:

@@ -1,4 +1,4 @@
-"""The mail to the owners that the month's text messages are used up."""
+"""The mail to the owners that the month's text messages, or the part of them that codes may have, are used up."""
 
 from pathlib import Path
 

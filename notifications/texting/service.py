@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from notifications.handing_over import (
+    SUSPENDED_DELAY_SECONDS,
     Sending,
     give_up,
     hand_over,
@@ -46,7 +47,6 @@ __all__ = [
     "send_text",
 ]
 
-SUSPENDED_DELAY_SECONDS = 3600.0
 _FAILURE_LIMIT = 200
 _log = get_logger("notifications.texting")
 

@@ -317,7 +317,7 @@ async def _concerned_staff(session: TenantSession, appointment: Appointment, kin
 
 
 async def on_appointment_confirmed(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """Confirm to the client; tell practitioner, owners and the practice's contact address of the booking."""
+    """Confirm to the client; tell the practice of the booking: whom it concerns, and who watches it."""
     await announce_to_all(context, payload, CONFIRMED, CONFIRMED_PRACTICE)
 
 

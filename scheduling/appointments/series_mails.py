@@ -104,7 +104,7 @@ def register_series_mails() -> None:
 
 
 async def on_series_booked(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """Confirm to the client; tell practitioner, owners and the practice's contact address. One mail each."""
+    """Confirm to the client; tell whom it concerns at the practice, and who watches it. One mail each."""
     async with context.runtime.database.tenant(context.tenant) as session:
         rows = await AppointmentRepository(session).of_series(UUID(payload["series_id"]))
         if not rows or rows[0].series_id is None:

@@ -7,7 +7,7 @@ offset changes within a day, cutting begins anew at the instant of the change.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 _DAY = 86_400
@@ -71,8 +71,3 @@ def _segment(seconds: int, zone: ZoneInfo) -> tuple[int, int]:
         else:
             after = middle
     return offset, after
-
-
-def to_instant(seconds: int) -> datetime:
-    """Seconds since 1970 as an aware UTC datetime."""
-    return datetime.fromtimestamp(seconds, UTC)

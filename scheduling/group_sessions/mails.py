@@ -178,7 +178,7 @@ async def on_session_planned(context: TenantEventContext, payload: dict[str, Any
 
 
 async def on_session_moved(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """Tell the practitioner, the one who had it before, owners and the practice's contact address."""
+    """Tell the practitioner, the one who had it before, and who watches it."""
     async with context.runtime.database.tenant(context.tenant) as session:
         group = await _find_as_of(session, payload)
         if group is None:
@@ -188,7 +188,7 @@ async def on_session_moved(context: TenantEventContext, payload: dict[str, Any])
 
 
 async def on_session_cancelled(context: TenantEventContext, payload: dict[str, Any]) -> None:
-    """Tell practitioner, owners and the practice's contact address."""
+    """Tell the practitioner, and who watches it."""
     async with context.runtime.database.tenant(context.tenant) as session:
         group = await _find_as_of(session, payload)
         if group is not None:

@@ -23,6 +23,8 @@ from todoenbalance.subscriptions import register_composers
 PRACTICE, COLOUR = "Nutrición Nora", "#8a2f5d"
 WIDE, NARROW = 700, 360
 _SHOWN = (("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW))
+_NOT_HERE = {"meeting_url", "local_when"}
+"""What an example has besides, and one visit has not: it is at the practice, and its client lives with its clock."""
 _STYLE_SHEET = re.compile(r"<style>.*?</style>", re.DOTALL)
 
 
@@ -47,7 +49,8 @@ def mails() -> dict[str, Rendered]:
 def _values(kind: str) -> dict[str, Any]:
     declared = find_kind(kind)
     assert declared is not None
-    return next(declared.examples("es"))
+    values = next(declared.examples("es"))
+    return values | dict.fromkeys(_NOT_HERE & values.keys())
 
 
 def _builtin(kind: str) -> Rendered:

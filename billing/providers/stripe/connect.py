@@ -141,11 +141,6 @@ async def delete_endpoint(settings: Settings, secret_key: str, ref: str) -> None
         return
 
 
-def state_of_event(body: Mapping[str, Any], mode: PaymentMode) -> AccountState:
-    """The account as a verified ``account.updated`` shows it; a hint, as every event."""
-    return _state(body["data"]["object"], mode)
-
-
 def _state(account: Mapping[str, Any], mode: PaymentMode) -> AccountState:
     required: Mapping[str, Any] = account.get("requirements") or {}
     deadline = required.get("current_deadline")

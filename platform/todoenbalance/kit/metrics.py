@@ -9,4 +9,3 @@ RATE_LIMITED = Counter("todoenbalance_rate_limited_total", "Requests refused by 
 RATE_LIMITS_WITHOUT_REDIS = Counter(
     "todoenbalance_rate_limits_without_redis_total", "Counts that a process made on its own as Redis did not answer."
 )
-EVENTS_DELIVERED = Counter("todoenbalance_events_total", "Deliveries of queued events.", ["topic", "outcome"])

@@ -1,7 +1,6 @@
 """Money: an integer of the currency's minor unit beside its ISO 4217 code. Never a float, never a decimal."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from babel.numbers import format_currency, get_currency_precision, list_currencies
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -79,8 +78,3 @@ class MoneySchema(BaseModel):
     def to_money(self) -> Money:
         """As the value that services use."""
         return Money(self.amount, self.currency)
-
-
-def money_or_none(amount: int | None, currency: str) -> dict[str, Any] | None:
-    """JSON form of an optional column."""
-    return None if amount is None else {"amount": amount, "currency": currency}

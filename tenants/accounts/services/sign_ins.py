@@ -1,7 +1,7 @@
 """Sign-ins of clients and staff: the password checked, a session begun, refreshed, listed, ended."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from tenants.accounts.errors import InvalidCredentialsError
@@ -9,7 +9,6 @@ from tenants.accounts.events import NEW_DEVICE
 from tenants.accounts.models import AccountKind, Client, RefreshToken, SignIn, Staff
 from tenants.accounts.repository import AccountRepository
 from tenants.accounts.services.lockouts import announce_lock, lockout_of, password_subject
-from todoenbalance.kit import clock
 from todoenbalance.kit.database import TenantSession, give_connection_back
 from todoenbalance.kit.errors import NotFoundError
 from todoenbalance.kit.outbox.publish import publish
@@ -315,8 +314,3 @@ def _pair(
     sign_in = started.sign_in
     access = signer.issue(sign_in.account_id, audience(kind, tenant), lifetime, session_id=sign_in.id)
     return TokenPair(access, started.refresh_token, int(lifetime.total_seconds()), sign_in.id)
-
-
-def page_cookie_expiry(kind: AccountKind, auth: AuthSettings) -> datetime:
-    """When the cookie of a page sign-in ends."""
-    return clock.now() + session_limits(kind, auth).absolute

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifications.catalogue import Channel
+from notifications.models import NOT_TRUE
 from notifications.preferences.models import ChangedBy
 from notifications.preferences.service import Account, change_choices
-from notifications.rules import TOO_MANY_TODAY
+from notifications.rules import SWITCHED_OFF, TOO_MANY_TODAY
 from notifications.texting.choices import TOO_MANY_THIS_MONTH, choose, read_quota
 from notifications.texting.consents import TEXT_CODE, give_consent, withdraw_consent
-from notifications.texting.deciding import NO_CONSENT, NOT_TRUE, NOT_WANTED
+from notifications.texting.deciding import NO_CONSENT
 from notifications.texting.events import TEXT_SEND
 from notifications.texting.mails import LIMIT_REACHED
 from notifications.texting.models import GivenBy, TextLog, TextStatus
@@ -160,7 +161,7 @@ class TestReminders:
         with clock.at(at(6, 9, 1) if what == "late" else at(5, 9)):
             await send_text(context(runtime, texting), reminder(client, appointment_id))
         log = await only(runtime, texting)
-        expected = {"cancelled": NOT_TRUE, "late": NOT_TRUE, "switched off": NOT_WANTED}.get(what, NO_CONSENT)
+        expected = {"cancelled": NOT_TRUE, "late": NOT_TRUE, "switched off": SWITCHED_OFF}.get(what, NO_CONSENT)
         assert (log.status, log.failure, log.number) == (TextStatus.SKIPPED, expected, "")
         assert gateway.exchanges == []
 

@@ -10,8 +10,6 @@ from babel.messages.pofile import read_po
 
 from todoenbalance.kit.web.context import LOCALES
 
-SOURCE_LANGUAGE = "en"
-
 
 class Catalogue:
     """Translations of several folders of ``.po`` files; what is missing stays English."""
