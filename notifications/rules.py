@@ -10,8 +10,7 @@ from sqlalchemy import func, select
 
 from notifications.assembling import account_of
 from notifications.catalogue import CAPPED_KINDS, MailKind
-from notifications.models import QUIET_HOURS, EmailLog
-from notifications.models import SUPPRESSED as SUPPRESSED
+from notifications.models import QUIET_HOURS, SUPPRESSED, EmailLog
 from notifications.preferences.service import is_switched_off
 from notifications.quiet_hours import quiet_until
 from notifications.recipients import Reader

@@ -14,9 +14,7 @@ from notifications.formats import language_of
 from notifications.handing_over import Sending, is_given_up, may_have_arrived, take_up_again
 from notifications.holding import hold_recipient
 from notifications.keys import MailKey
-from notifications.models import NOBODY as NOBODY
-from notifications.models import NOT_TRUE as NOT_TRUE
-from notifications.models import EmailLog, EmailStatus
+from notifications.models import NOBODY, NOT_TRUE, EmailLog, EmailStatus
 from notifications.outcomes import record_left_out, record_not_taken, record_taken, record_told
 from notifications.port import Mail, MailPort, MailUnavailableError, SenderRefusedError
 from notifications.recipients import Reader, Recipient, find_reader

@@ -11,8 +11,8 @@ from notifications.catalogue import CATALOGUE
 from notifications.formats import When, describe, language_of
 from notifications.handing_over import GIVEN_UP, MAY_HAVE_ARRIVED
 from notifications.keys import client_of, staff_of
-from notifications.models import QUIET_HOURS, Delivery, EmailLog, EmailStatus
-from notifications.rules import NOT_THEIRS, SUPPRESSED, SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY
+from notifications.models import NOBODY, NOT_TRUE, QUIET_HOURS, SUPPRESSED, Delivery, EmailLog, EmailStatus
+from notifications.rules import NOT_THEIRS, SWITCHED_OFF, TOO_MANY_LATELY, TOO_MANY_TODAY
 from notifications.tracking.models import EmailEvent, EventKind
 from notifications.tracking.service import list_events
 from tenants.accounts.names import name_of
@@ -45,8 +45,8 @@ SKIP_WORDS: Final = {
     NOT_THEIRS: _("It was about others, and its reader may not see that any more."),
     TOO_MANY_TODAY: _("Its reader had as many mails that day as the practice sends at most."),
     TOO_MANY_LATELY: _("It was asked for too often within a short time."),
-    "no longer true": _("What it was to say was not so any more."),
-    "nobody to write to": _("There was nobody to write to any more."),
+    NOT_TRUE: _("What it was to say was not so any more."),
+    NOBODY: _("There was nobody to write to any more."),
 }
 QUEUED: Final = _("Queued")
 WAITS_FOR_MORNING: Final = _("Waits until %(day)s, %(time)s (quiet hours)")

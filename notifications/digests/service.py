@@ -17,7 +17,7 @@ from notifications.composing import ComposedMail, Notice, compose, register_comp
 from notifications.digests.models import DigestEntry
 from notifications.digests.repository import DigestRepository
 from notifications.events import NOTIFICATION_SEND
-from notifications.models import EmailLog, EmailStatus
+from notifications.models import NOT_TRUE, EmailLog, EmailStatus
 from notifications.quiet_hours import next_time_of_day
 from notifications.recipients import Reader, Recipient, RecipientKind
 from notifications.repository import EmailLogRepository
@@ -124,7 +124,7 @@ async def _line(session: TenantSession, runtime: Runtime, reader: Reader, entry:
     notice = Notice(row.kind, UUID(payload["subject_id"]), payload["version"], reader)
     composed = await compose(session, runtime, notice)
     if composed is None:
-        return "no longer true"
+        return NOT_TRUE
     rendered = await render(session, runtime, row, reader, composed)
     return {"subject": rendered.subject, "url": str(composed.values.get("admin_url", ""))}
 

@@ -14,7 +14,7 @@ from notifications.assembling import put_together
 from notifications.catalogue import MailKind, row_of
 from notifications.formats import language_of
 from notifications.handing_over import Sending, hand_over, leave_out, note_failure_on
-from notifications.models import EmailStatus
+from notifications.models import FAILURE_LIMIT, NOBODY, NOT_TRUE, REFERENCE_LIMIT, EmailStatus
 from notifications.operator_mails.composing import OperatorNotice, OperatorReader, compose, find_reader
 from notifications.operator_mails.models import OperatorMail
 from notifications.operator_mails.repository import OperatorMailRepository
@@ -22,7 +22,6 @@ from notifications.port import Mail, MailPort
 from notifications.rendering import render_mail
 from notifications.rules import NUISANCE_LIMIT, NUISANCE_WINDOW, SWITCHED_OFF, TOO_MANY_LATELY
 from notifications.sender.identity import Sender
-from notifications.sending import NOBODY, NOT_TRUE
 from todoenbalance.kit import clock
 from todoenbalance.kit.database import PlatformSession
 from todoenbalance.kit.logs import get_logger
@@ -30,7 +29,6 @@ from todoenbalance.kit.outbox.tasks import EventContext
 from todoenbalance.kit.runtime import Runtime
 from todoenbalance.kit.settings import Settings
 
-_FAILURE_LIMIT, _REFERENCE_LIMIT = 500, 255
 _log = get_logger("notifications.operator_mails")
 
 
@@ -98,7 +96,7 @@ class OperatorMailSending(Sending[Mail, PlatformSession]):
         row = await OperatorMailRepository(session).lock_by_id(message.id)
         if row is None or row.status != EmailStatus.SENDING:
             return None
-        wait = note_failure_on(row, reason[:_FAILURE_LIMIT], is_final=is_final)
+        wait = note_failure_on(row, reason[:FAILURE_LIMIT], is_final=is_final)
         if wait is None:
             _log.error("operator_mail_failed", kind=row.kind, operator_mail_id=str(row.id))
         return wait
@@ -129,4 +127,4 @@ def _assemble(
 
 def _note_sent(row: OperatorMail, settings: Settings, reference: str | None) -> None:
     row.status, row.provider, row.failure, row.sent_at = EmailStatus.SENT, settings.mail.adapter, None, clock.now()
-    row.provider_ref = reference[:_REFERENCE_LIMIT] if reference is not None else None
+    row.provider_ref = reference[:REFERENCE_LIMIT] if reference is not None else None

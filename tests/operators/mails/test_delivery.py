@@ -8,13 +8,12 @@ import pytest
 from sqlalchemy import update
 
 from notifications.handing_over import MAY_HAVE_ARRIVED
-from notifications.models import EmailStatus
+from notifications.models import NOBODY, EmailStatus
 from notifications.operator_mails.announcing import announce_to_operators
 from notifications.operator_mails.models import OperatorMail
 from notifications.operator_mails.reports import record_operator_reports
 from notifications.operator_mails.service import deliver
 from notifications.port import Mail, MailRejectedError, MailUnavailableError
-from notifications.sending import NOBODY
 from notifications.tracking.models import EventKind
 from notifications.tracking.reports import Report
 from tests.notifications.test_crashes import BySmtp, start_worker
