@@ -44,7 +44,7 @@ async def told(line: Line, client: SignedIn) -> bool:
 
 
 async def join(line: Line, **fields: object) -> tuple[SignedIn, WaitlistEntry]:
-    client = await make_client(line.runtime, line.practice, **fields)  # type: ignore[arg-type]
+    client = await make_client(line.runtime, line.practice, **fields)  # type: ignore[arg-type]  # any column
     with clock.at(at(12)):
         entry = await line.join(client)
         await line.run()
